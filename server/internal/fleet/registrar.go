@@ -1,0 +1,80 @@
+package fleet
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Registrar lets agents in. Safe for concurrent use.
+type Registrar struct {
+	store Store
+	now   func() time.Time
+}
+
+// NewRegistrar returns a registrar over a store; now is the clock.
+func NewRegistrar(store Store, now func() time.Time) *Registrar {
+	return &Registrar{store: store, now: now}
+}
+
+// Enroll takes a new agent in. Its name is its hostname, with a number behind
+// it where that is taken. The credential is returned once and never again.
+//
+// Unauthenticated: the token is unknown, used up or expired. Invalid: a fact is
+// out of bounds. Limit: there are [MaxAgents].
+func (r *Registrar) Enroll(ctx context.Context, token Secret, host HostFacts) (Agent, Secret, error) {
+	if !token.hasForm(joinPrefix) {
+		return Agent{}, "", Errorf(Unauthenticated,
+			"this is no join token: one begins with %s and stands in the file join-token of the server's data directory", joinPrefix)
+	}
+	if err := validateFacts(host); err != nil {
+		return Agent{}, "", err
+	}
+	credential := newSecret(agentPrefix)
+	agent, err := r.store.EnrollAgent(ctx, token.hash(), Agent{
+		ID:         uuid.Must(uuid.NewV7()).String(),
+		Name:       nameOf(host.Hostname),
+		Host:       host,
+		EnrolledAt: r.now(),
+	}, credential.hash())
+	if err != nil {
+		return Agent{}, "", err
+	}
+	return agent, credential, nil
+}
+
+// Authenticate returns the agent that a credential belongs to. Unauthenticated:
+// it is unknown or revoked.
+func (r *Registrar) Authenticate(ctx context.Context, credential Secret) (Agent, error) {
+	unknown := func(cause error) error {
+		return Wrapf(Unauthenticated, cause, "the agent's credential is unknown or was revoked: enrol again")
+	}
+	if !credential.hasForm(agentPrefix) {
+		return Agent{}, unknown(nil)
+	}
+	agent, err := r.store.AgentByCredential(ctx, credential.hash())
+	if ErrorCode(err) == NotFound {
+		return Agent{}, unknown(err)
+	}
+	return agent, err
+}
+
+// Seen stores when agents were last seen, and the facts that they stated then.
+// One call is one durable write however many agents it names: sessions gather
+// them. Agents that were removed meanwhile are passed over. Invalid: a fact is
+// out of bounds; then nothing is stored.
+func (r *Registrar) Seen(ctx context.Context, sightings ...Sighting) error {
+	if len(sightings) == 0 {
+		return nil
+	}
+	for _, s := range sightings {
+		if s.Host == nil {
+			continue
+		}
+		if err := validateFacts(*s.Host); err != nil {
+			return err
+		}
+	}
+	return r.store.SeeAgents(ctx, sightings)
+}

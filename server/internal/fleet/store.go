@@ -1,0 +1,141 @@
+package fleet
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps the control plane.
+//
+// Every method is one transaction: all of it happens or none. A write that
+// returned nil is durable: it survives a crash of the process and of the
+// machine. All methods are safe for concurrent use; writes are as if one came
+// after the other, and a read sees every write that returned before it began.
+//
+// Errors are an [Error]: the codes that a method names, [Unavailable] when the
+// database is busy, full or away and trying again makes sense, and [Internal]
+// else. A cancelled context yields its error, perhaps wrapped.
+//
+// Times are kept in milliseconds; the zero time stays the zero time.
+type Store interface {
+	// EnrollAgent takes one use of a join token and stores a new agent, whose
+	// Name is the first free one of a.Name, a.Name-2, a.Name-3, …, as
+	// [FirstFree] picks it. It returns the agent as stored.
+	// Unauthenticated: the token is unknown, used up, or expired at
+	// a.EnrolledAt. Limit: there are [MaxAgents].
+	EnrollAgent(ctx context.Context, token Hash, a Agent, credential Hash) (Agent, error)
+
+	// AgentByCredential returns the agent that has the credential. NotFound.
+	AgentByCredential(ctx context.Context, credential Hash) (Agent, error)
+
+	// Agent returns the agent of an id. NotFound.
+	Agent(ctx context.Context, id string) (Agent, error)
+
+	// Agents returns at most limit agents in the order of the bytes of their
+	// names, beginning behind the name after.
+	Agents(ctx context.Context, after string, limit int) ([]Agent, error)
+
+	// UpdateAgent makes a change and returns the agent after it, and whether
+	// its name is another one now. NotFound; Exists: the name is taken.
+	UpdateAgent(ctx context.Context, id string, change Change) (a Agent, renamed bool, err error)
+
+	// DeleteAgent removes the agent and its credential. NotFound.
+	DeleteAgent(ctx context.Context, id string) error
+
+	// SeeAgents stores sightings. Agents that do not exist (any more) are
+	// passed over, and LastSeenAt never goes back.
+	SeeAgents(ctx context.Context, sightings []Sighting) error
+
+	// PutJoinToken stores a token. One of the same name is replaced, unless it
+	// is of the same secret: then nothing changes.
+	PutJoinToken(ctx context.Context, t JoinToken) error
+
+	// PutAPIToken stores a token. One of the same name is replaced, unless it
+	// is of the same secret: then nothing changes. Replacing one ends all
+	// sessions and login codes, since whoever held it may have made them.
+	PutAPIToken(ctx context.Context, t APIToken) error
+
+	// APIToken returns the token of a secret. NotFound.
+	APIToken(ctx context.Context, secret Hash) (APIToken, error)
+
+	// CreateLoginCode stores a code.
+	CreateLoginCode(ctx context.Context, c LoginCode) error
+
+	// RedeemLoginCode removes a code and stores a session with the code's role,
+	// which it returns. Unauthenticated: the code is unknown, used, or expired
+	// at session.CreatedAt. Of two that redeem one code at once, one succeeds.
+	RedeemLoginCode(ctx context.Context, code Hash, session Session) (Session, error)
+
+	// CreateSession stores a session.
+	CreateSession(ctx context.Context, s Session) error
+
+	// Session returns the session of a secret, also when it has expired.
+	// NotFound.
+	Session(ctx context.Context, secret Hash) (Session, error)
+
+	// ExtendSession moves the end of a session. NotFound.
+	ExtendSession(ctx context.Context, secret Hash, expires time.Time) error
+
+	// DeleteSession removes a session; none of that secret is no error.
+	DeleteSession(ctx context.Context, secret Hash) error
+
+	// DeleteExpired removes join tokens, login codes and sessions that expired
+	// at or before a time, and join tokens that are used up, and says how many.
+	DeleteExpired(ctx context.Context, now time.Time) (int64, error)
+}
+
+// MaxAgents bounds what a leaked join token can do to the database.
+const MaxAgents = 100_000
+
+// Change is what people change of an agent. A nil field stays as it is; Labels
+// that are empty but not nil remove all.
+type Change struct {
+	Name   *string
+	Labels map[string]string
+}
+
+// Sighting is one look at an agent.
+type Sighting struct {
+	AgentID string
+	At      time.Time
+	// Host is nil when the facts are those of the sighting before.
+	Host *HostFacts
+}
+
+// JoinToken lets agents enrol.
+type JoinToken struct {
+	// Name is unique.
+	Name      string
+	Secret    Hash
+	CreatedAt time.Time
+	// ExpiresAt is zero for never.
+	ExpiresAt time.Time
+	// UsesLeft is how many agents may enrol; negative for any number.
+	UsesLeft int
+}
+
+// APIToken lets a program, or the person who holds it, in.
+type APIToken struct {
+	// Name is unique.
+	Name      string
+	Secret    Hash
+	Role      Role
+	CreatedAt time.Time
+}
+
+// LoginCode signs one browser in, once.
+type LoginCode struct {
+	Secret    Hash
+	Role      Role
+	ExpiresAt time.Time
+}
+
+// Session is one signed-in browser.
+type Session struct {
+	// ID is a UUIDv7, which logs may show.
+	ID        string
+	Secret    Hash
+	Role      Role
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
