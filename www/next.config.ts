@@ -1,0 +1,35 @@
+import type { NextConfig } from "next";
+import { PHASE_DEVELOPMENT_SERVER } from "next/constants";
+
+const demo = process.env.NEXT_PUBLIC_SONDE_DEMO === "1";
+// Where `next dev` finds the server whose data it shows.
+const server = process.env.SONDE_SERVER ?? "http://127.0.0.1:7070";
+
+export default function config(phase: string): NextConfig {
+  const development = phase === PHASE_DEVELOPMENT_SERVER;
+  return {
+    // A fixed id makes builds of one tree byte-identical.
+    generateBuildId: () => "sonde",
+    // Static hosting below a path, such as https://example.org/sonde/.
+    basePath: process.env.SONDE_BASE_PATH || undefined,
+    reactStrictMode: true,
+    poweredByHeader: false,
+    images: { unoptimized: true },
+    agentRules: false,
+    experimental: { agentUpgrade: false },
+    ...(development
+      ? {
+          // The proxy would buffer streams if it compressed them.
+          compress: false,
+          rewrites: async () =>
+            demo
+              ? []
+              : [
+                  { source: "/sonde.v1.:service/:method", destination: `${server}/sonde.v1.:service/:method` },
+                  { source: "/login", destination: `${server}/login` },
+                  { source: "/logout", destination: `${server}/logout` },
+                ],
+        }
+      : { output: "export", distDir: demo ? "out-demo" : undefined }),
+  };
+}

@@ -1,0 +1,35 @@
+import { GeistMono } from "geist/font/mono";
+import { GeistSans } from "geist/font/sans";
+import type { Metadata, Viewport } from "next";
+import { type ReactNode, Suspense } from "react";
+import { Providers } from "@/components/providers";
+import { Shell } from "@/components/shell";
+import "./globals.css";
+
+export const metadata: Metadata = {
+  title: { default: "Sonde", template: "%s · Sonde" },
+  description: "A fleet, measured and shown live.",
+};
+
+export const viewport: Viewport = {
+  width: "device-width",
+  initialScale: 1,
+  themeColor: [
+    { media: "(prefers-color-scheme: light)", color: "#fafafa" },
+    { media: "(prefers-color-scheme: dark)", color: "#0d0e11" },
+  ],
+};
+
+export default function RootLayout({ children }: { children: ReactNode }) {
+  return (
+    <html lang="en" className={`${GeistSans.variable} ${GeistMono.variable}`} suppressHydrationWarning>
+      <body>
+        <Providers>
+          <Suspense>
+            <Shell>{children}</Shell>
+          </Suspense>
+        </Providers>
+      </body>
+    </html>
+  );
+}

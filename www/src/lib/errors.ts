@@ -1,0 +1,72 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+
+const passing = new Set([
+  Code.Unavailable,
+  Code.Aborted,
+  Code.DeadlineExceeded,
+  Code.Internal,
+  Code.Unknown,
+  Code.ResourceExhausted,
+]);
+
+/** Whether the same call may succeed a little later. */
+export function isPassing(error: unknown): boolean {
+  const { code } = ConnectError.from(error);
+  return passing.has(code);
+}
+
+/** How often a query is tried again before its error is shown. */
+const retries: Partial<Record<Code, number>> = {
+  [Code.Unavailable]: 5,
+  [Code.Aborted]: 3,
+  [Code.Internal]: 1,
+  [Code.Unknown]: 2,
+};
+
+/** Retry policy of every query: by the code of the error, never for what a repetition cannot mend. */
+export function shouldRetry(failures: number, error: unknown): boolean {
+  return failures <= (retries[ConnectError.from(error).code] ?? 0);
+}
+
+/** Milliseconds to wait after so many failures in a row: doubling, at most 10 s, with a fifth of jitter. */
+export function retryDelay(failures: number): number {
+  const base = Math.min(10_000, 250 * 2 ** Math.max(0, failures - 1));
+  return base * (0.9 + Math.random() * 0.2);
+}
+
+/** A sentence for people. */
+export function explain(error: unknown): string {
+  const failure = ConnectError.from(error);
+  switch (failure.code) {
+    case Code.Unavailable:
+      return "The server cannot be reached.";
+    case Code.Unknown:
+      // What fetch throws when there is no answer at all.
+      return failure.cause instanceof TypeError ? "The server cannot be reached." : failure.rawMessage;
+    case Code.DeadlineExceeded:
+      return "The server took too long to answer.";
+    case Code.ResourceExhausted:
+      return failure.rawMessage || "This would read too many samples. Choose a shorter range.";
+    case Code.Unauthenticated:
+      return "You are signed out.";
+    case Code.PermissionDenied:
+      return "You are not allowed to do this.";
+    default:
+      return failure.rawMessage || "Something went wrong on the server.";
+  }
+}
+
+const reloadedKey = "sonde.signed-out-reload";
+
+/**
+ * Loads the page anew when a call was answered with UNAUTHENTICATED: the server
+ * then shows its sign-in page. At most once in 15 s, so that a server that
+ * serves pages but refuses calls does not make the browser spin.
+ */
+export function reloadWhenSignedOut(error: unknown): void {
+  if (typeof window === "undefined" || ConnectError.from(error).code !== Code.Unauthenticated) return;
+  const last = Number(sessionStorage.getItem(reloadedKey) ?? 0);
+  if (Date.now() - last < 15_000) return;
+  sessionStorage.setItem(reloadedKey, String(Date.now()));
+  window.location.reload();
+}

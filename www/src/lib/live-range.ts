@@ -1,0 +1,172 @@
+import type { Client } from "@connectrpc/connect";
+import type { QueryService } from "@/gen/sonde/v1/query_service_pb";
+import { isPassing, reloadWhenSignedOut, retryDelay } from "./errors";
+import { alignRange, appendStep, fromResponse, lastMs, mergeRange } from "./range";
+import type { RangeData } from "./series";
+import { duration, isLive, resolve, type TimeRange } from "./time-range";
+import type { WatchHub, WatchStep } from "./watch";
+
+export type LiveRangeState =
+  | { status: "pending"; data: undefined; error: undefined }
+  | { status: "error"; data: undefined; error: unknown }
+  /** error: the newest attempt to read went wrong; what is shown is older. */
+  | { status: "ready"; data: RangeData; error: unknown };
+
+export type LiveRangeOptions = {
+  exprs: string[];
+  range: TimeRange;
+  stepMs: number;
+  followAgent?: string;
+};
+
+type Source = { query: Pick<Client<typeof QueryService>, "queryRange">; watch: WatchHub };
+
+/** Steps that came while history was being read; more are found again by filling. */
+const maxEarly = 120;
+
+/**
+ * A range of history that goes on live: reads it by QueryRange, appends what
+ * Watch sends, forgets what has left the window, and reads again what was
+ * missed (after a reconnect, a hidden tab, a slow reader). A range that is not
+ * live is read once.
+ */
+export class LiveRange {
+  readonly #source: Source;
+  readonly #options: LiveRangeOptions;
+  readonly #live: boolean;
+  readonly #capacity: number;
+  readonly #listeners = new Set<() => void>();
+  #state: LiveRangeState = { status: "pending", data: undefined, error: undefined };
+  #early: WatchStep[] = [];
+  #stopped = new AbortController();
+  #unsubscribe: () => void = () => {};
+  #reading = false;
+
+  constructor(source: Source, options: LiveRangeOptions) {
+    this.#source = source;
+    this.#options = options;
+    this.#live = isLive(options.range);
+    this.#capacity = Math.floor(duration(options.range, Date.now()) / options.stepMs) + 1;
+  }
+
+  state = (): LiveRangeState => this.#state;
+
+  /** The first subscriber starts the reading, the last one to leave stops it. */
+  subscribe = (listener: () => void): (() => void) => {
+    if (this.#listeners.size === 0) this.#start();
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+      if (this.#listeners.size === 0) this.#stop();
+    };
+  };
+
+  #start(): void {
+    this.#stopped = new AbortController();
+    if (this.#options.exprs.length === 0) {
+      this.#set({ status: "ready", data: { times: [], stepMs: this.#options.stepMs, results: [] }, error: undefined });
+      return;
+    }
+    if (this.#live) {
+      this.#unsubscribe = this.#source.watch.subscribe(this.#options.exprs, this.#options, this.#onStep);
+    }
+    if (this.#state.status !== "ready" || this.#live) void this.#load(this.#source.watch.now());
+  }
+
+  #stop(): void {
+    this.#stopped.abort();
+    this.#unsubscribe();
+    this.#early = [];
+    this.#reading = false;
+  }
+
+  #onStep = (step: WatchStep): void => {
+    const { stepMs } = this.#options;
+    const last = this.#state.data && lastMs(this.#state.data);
+    if (this.#reading || last === undefined || last === null) {
+      this.#early.push(step);
+      if (this.#early.length > maxEarly) this.#early.shift();
+      return;
+    }
+    const steps = (step.timeMs - last) / stepMs;
+    if (steps < -2 || steps > this.#capacity) {
+      // The window was read by a clock that is far from the server's, or all of it was missed.
+      this.#early = [step];
+      void this.#load(step.timeMs);
+      return;
+    }
+    this.#append(step);
+    if (steps > 1) void this.#fill(last + stepMs, step.timeMs - stepMs);
+  };
+
+  #append(step: WatchStep): void {
+    if (this.#state.status !== "ready") return;
+    const data = appendStep(this.#state.data, step, this.#capacity);
+    if (data !== this.#state.data) this.#set({ status: "ready", data, error: undefined });
+  }
+
+  /** Reads the whole window that ends at now. */
+  async #load(now: number): Promise<void> {
+    const { range, stepMs } = this.#options;
+    const { startMs, endMs } = resolve(range, now);
+    this.#reading = true;
+    const data = await this.#read(alignRange(startMs, endMs, stepMs));
+    if (!data) return;
+    this.#reading = false;
+    this.#set({ status: "ready", data, error: undefined });
+    const early = this.#early;
+    this.#early = [];
+    for (const step of early) this.#onStep(step);
+  }
+
+  async #fill(startMs: number, endMs: number): Promise<void> {
+    const data = await this.#read({ startMs, endMs });
+    if (data && this.#state.status === "ready") {
+      this.#set({ status: "ready", data: mergeRange(this.#state.data, data), error: undefined });
+    }
+  }
+
+  /** One QueryRange, tried until it succeeds; undefined when stopped or when trying again is of no use. */
+  async #read({ startMs, endMs }: { startMs: number; endMs: number }): Promise<RangeData | undefined> {
+    const { signal } = this.#stopped;
+    for (let failures = 1; !signal.aborted; failures++) {
+      try {
+        const response = await this.#source.query.queryRange(
+          {
+            exprs: this.#options.exprs,
+            startMs: BigInt(startMs),
+            endMs: BigInt(endMs),
+            stepMs: BigInt(this.#options.stepMs),
+          },
+          { signal },
+        );
+        return signal.aborted ? undefined : fromResponse(response);
+      } catch (error) {
+        if (signal.aborted) return undefined;
+        reloadWhenSignedOut(error);
+        const shown = this.#state;
+        this.#set(shown.status === "ready" ? { ...shown, error } : { status: "error", data: undefined, error });
+        if (!isPassing(error)) return undefined;
+        await pause(retryDelay(failures), signal);
+      }
+    }
+    return undefined;
+  }
+
+  #set(state: LiveRangeState): void {
+    this.#state = state;
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    const timer = setTimeout(finish, ms);
+    function finish() {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", finish);
+      done();
+    }
+    signal.addEventListener("abort", finish);
+  });
+}

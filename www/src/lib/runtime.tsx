@@ -1,0 +1,33 @@
+"use client";
+
+import { type Client, createClient, type Transport } from "@connectrpc/connect";
+import { createContext, type ReactNode, useContext, useEffect } from "react";
+import { FleetService } from "@/gen/sonde/v1/fleet_service_pb";
+import { QueryService } from "@/gen/sonde/v1/query_service_pb";
+import { WatchHub } from "./watch";
+
+/** The clients of one server, made once a tab. */
+export type Runtime = {
+  transport: Transport;
+  fleet: Client<typeof FleetService>;
+  query: Client<typeof QueryService>;
+  watch: WatchHub;
+};
+
+export function createRuntime(transport: Transport): Runtime {
+  const query = createClient(QueryService, transport);
+  return { transport, fleet: createClient(FleetService, transport), query, watch: new WatchHub(query) };
+}
+
+const RuntimeContext = createContext<Runtime | null>(null);
+
+export function RuntimeProvider({ runtime, children }: { runtime: Runtime; children: ReactNode }) {
+  useEffect(() => runtime.watch.attach(), [runtime]);
+  return <RuntimeContext value={runtime}>{children}</RuntimeContext>;
+}
+
+export function useRuntime(): Runtime {
+  const runtime = useContext(RuntimeContext);
+  if (!runtime) throw new Error("useRuntime outside RuntimeProvider");
+  return runtime;
+}
