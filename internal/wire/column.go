@@ -1,0 +1,75 @@
+package wire
+
+import "math/bits"
+
+// context learns how long the numbers of one kind are, so that the parameter of
+// the next one fits: the running mean of their lengths in bits, × 256.
+type context uint16
+
+// parameter returns the k with which the next number is written.
+func (c context) parameter() uint {
+	return uint(max(int(c)-contextBias, 0)) >> 8
+}
+
+// contextBias is how much shorter than the mean length, × 256, the parameter is.
+const contextBias = 256
+
+// learn takes u into account, with the weight 2^-rate.
+func (c *context) learn(u uint64, rate uint) {
+	*c += context((bits.Len64(u)<<8 - int(*c)) >> rate)
+}
+
+// column predicts one column of integers. Encoder and decoder keep the same one
+// and so agree on each prediction without a word.
+//
+// There are two predictors: that the next integer is the last one, and that it
+// lies one mean step beyond. Both are judged all the time by the length of what
+// they leave over, and the one that has been better is used.
+type column struct {
+	last int64
+	// step is the running mean of the differences, × 256.
+	step int64
+	// hold and drift judge the two predictors.
+	hold, drift context
+	unit        unit
+	// age counts the integers seen, up to mature.
+	age uint8
+	// begun is whether there is a last integer to be relative to.
+	begun bool
+}
+
+const (
+	// mature is the age from which on a column learns at its slowest.
+	mature = 12
+	// unlearned are the contexts of a fresh column: hold is preferred.
+	unlearnedHold  = 4 << 8
+	unlearnedDrift = 5 << 8
+	// maxStep bounds what is learned of a single difference.
+	maxStep = 1 << 48
+)
+
+// fresh returns a column that has seen nothing.
+func fresh(u unit) column {
+	return column{unit: u, hold: unlearnedHold, drift: unlearnedDrift}
+}
+
+// expect returns the predicted difference to the last integer and the parameter
+// for what the prediction leaves over.
+func (c *column) expect() (difference int64, k uint) {
+	if c.drift < c.hold {
+		return (c.step + 128) >> 8, c.drift.parameter()
+	}
+	return 0, c.hold.parameter()
+}
+
+// advance moves the column on to last + difference and learns from it.
+func (c *column) advance(difference int64) {
+	c.last += difference
+	rate := uint(1 + c.age>>2)
+	if c.age < mature {
+		c.age++
+	}
+	c.hold.learn(zigzag(difference), rate)
+	c.drift.learn(zigzag(difference-(c.step+128)>>8), rate)
+	c.step += (min(max(difference, -maxStep), maxStep)<<8 - c.step) >> rate
+}
