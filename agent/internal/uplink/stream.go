@@ -1,0 +1,294 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	sondev1 "sonde.dev/sonde/proto/gen/sonde/v1"
+)
+
+// conn is the client's side of AgentService.Connect.
+type conn = connect.BidiStreamForClientSimple[sondev1.ConnectRequest, sondev1.ConnectResponse]
+
+// stream is one open stream. Its fields belong to the goroutine that sends,
+// but for those under mu.
+type stream struct {
+	u        *Uplink
+	conn     *conn
+	encoder  *blockEncoder
+	window   int // batches sent and not acknowledged, at most
+	inFlight []uint64
+	sent     uint64 // the last sequence number sent
+
+	acks  chan uint64 // from the receiver, which coalesces
+	pongs chan uint64 // ids of pings to answer
+	pings chan uint64
+
+	mu       sync.Mutex
+	nextPing uint64
+	waiting  map[uint64]chan struct{}
+}
+
+// connect opens a stream to server and serves it until it ends. welcomed says
+// whether the server took the agent in.
+func (u *Uplink) connect(ctx context.Context, server string, id identity) (welcomed bool, err error) {
+	// Ending the agent cancels ctx; the stream outlives it by the moment that
+	// the last batch and its acknowledgement take.
+	streamCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	callCtx, call := connect.NewClientContext(streamCtx)
+	call.RequestHeader().Set("Authorization", "Bearer "+id.Credential)
+	call.RequestHeader().Set("User-Agent", userAgent())
+
+	opening := time.AfterFunc(2*dialTimeout, func() { cancel(errors.New("the server did not answer in time")) })
+	defer opening.Stop()
+	stop := context.AfterFunc(ctx, func() {
+		time.AfterFunc(farewell, func() { cancel(context.Cause(ctx)) })
+	})
+	defer stop()
+
+	c, err := newServiceClient(u.http, server).Connect(callCtx)
+	if err != nil {
+		return false, err
+	}
+	defer c.CloseResponse()
+	err = c.Send(&sondev1.ConnectRequest{Message: &sondev1.ConnectRequest_Hello{Hello: &sondev1.Hello{
+		AgentId:              id.AgentID,
+		BootId:               u.bootID,
+		Host:                 u.cfg.Host,
+		SubmissionIntervalMs: uint32(u.cfg.SubmissionInterval / time.Millisecond),
+	}}})
+	if err != nil {
+		return false, receiveCause(streamCtx, c, err)
+	}
+	first, err := c.Receive()
+	if err != nil {
+		return false, cause(streamCtx, err)
+	}
+	welcome := first.GetWelcome()
+	if welcome == nil {
+		return false, errors.New("the server did not begin with a welcome")
+	}
+	opening.Stop()
+
+	s := &stream{
+		u:       u,
+		conn:    c,
+		encoder: newBlockEncoder(int(welcome.Limits.GetMaxSeries()), u.log),
+		window:  max(int(welcome.Limits.GetMaxBatchesInFlight()), 1),
+		acks:    make(chan uint64, 1),
+		pongs:   make(chan uint64, 8),
+		pings:   make(chan uint64, 8),
+		waiting: make(map[uint64]chan struct{}),
+	}
+	u.queue.ack(welcome.DurableSeq)
+	u.log.Info("connected", "server", server, "agent", id.AgentID)
+	u.stream.Store(s)
+	defer u.stream.Store(nil)
+
+	received := make(chan error, 1)
+	go func() { received <- s.receive(streamCtx, cancel) }()
+	err = s.send(ctx, received)
+	cancel(err)
+	c.CloseRequest()
+	<-received
+	return true, cause(streamCtx, err)
+}
+
+// farewell is how long a stopping agent waits for its last acknowledgements.
+const farewell = 2 * time.Second
+
+// send sends what there is to send until the stream or the agent ends.
+func (s *stream) send(ctx context.Context, received chan error) error {
+	done := ctx.Done()
+	for {
+		if err := s.sendBatches(); err != nil {
+			return s.whyEnded(received, err)
+		}
+		if done == nil && s.settled() {
+			return nil
+		}
+		var err error
+		select {
+		case <-s.u.queue.wake:
+		case seq := <-s.acks:
+			s.acked(seq)
+		case id := <-s.pings:
+			err = s.conn.Send(&sondev1.ConnectRequest{Message: &sondev1.ConnectRequest_Ping{Ping: &sondev1.Ping{Id: id}}})
+		case id := <-s.pongs:
+			err = s.conn.Send(&sondev1.ConnectRequest{Message: &sondev1.ConnectRequest_Pong{Pong: &sondev1.Pong{
+				Id: id, UnixNanos: uint64(time.Now().UnixNano()),
+			}}})
+		case err := <-received:
+			received <- err
+			return err
+		case <-done:
+			done = nil
+		}
+		if err != nil {
+			return s.whyEnded(received, err)
+		}
+	}
+}
+
+// whyEnded waits for the receiver's error, which has the server's reason where
+// that of a send only says that the stream is closed.
+func (s *stream) whyEnded(received chan error, sendErr error) error {
+	s.conn.CloseRequest()
+	select {
+	case err := <-received:
+		received <- err
+		if err != nil {
+			return err
+		}
+	case <-time.After(dialTimeout):
+	}
+	return sendErr
+}
+
+// settled reports whether everything gathered has been acknowledged.
+func (s *stream) settled() bool {
+	pending, _, _ := s.u.queue.counts()
+	return pending == 0
+}
+
+func (s *stream) acked(seq uint64) {
+	n := 0
+	for n < len(s.inFlight) && s.inFlight[n] <= seq {
+		n++
+	}
+	s.inFlight = append(s.inFlight[:0], s.inFlight[n:]...)
+}
+
+// sendBatches sends batches, and the schemas they need first, as far as the
+// window goes.
+func (s *stream) sendBatches() error {
+	for len(s.inFlight) < s.window {
+		b, ok := s.u.queue.after(s.sent)
+		if !ok {
+			return nil
+		}
+		payload, schemas, skipped, err := s.encoder.encode(b.ticks)
+		if err != nil {
+			return fmt.Errorf("encoding batch %d: %w", b.seq, err)
+		}
+		s.u.refused.Add(skipped)
+		for _, schema := range schemas {
+			err := s.conn.Send(&sondev1.ConnectRequest{Message: &sondev1.ConnectRequest_Schema{Schema: schema}})
+			if err != nil {
+				return err
+			}
+		}
+		err = s.conn.Send(&sondev1.ConnectRequest{Message: &sondev1.ConnectRequest_Batch{Batch: &sondev1.Batch{
+			Seq: b.seq, Payload: payload,
+		}}})
+		if err != nil {
+			return err
+		}
+		s.u.bytesSent.Add(uint64(len(payload)))
+		s.sent = b.seq
+		s.inFlight = append(s.inFlight, b.seq)
+	}
+	return nil
+}
+
+// receive handles what the server says until the stream ends.
+func (s *stream) receive(ctx context.Context, cancel context.CancelCauseFunc) error {
+	silence := time.AfterFunc(silenceLimit, func() {
+		cancel(fmt.Errorf("the server has said nothing for %v", silenceLimit))
+	})
+	defer silence.Stop()
+	for {
+		res, err := s.conn.Receive()
+		if err != nil {
+			return cause(ctx, err)
+		}
+		silence.Reset(silenceLimit)
+		switch m := res.Message.(type) {
+		case *sondev1.ConnectResponse_Ack:
+			s.u.queue.ack(m.Ack.Seq)
+			select {
+			case s.acks <- m.Ack.Seq:
+			case old := <-s.acks:
+				s.acks <- max(old, m.Ack.Seq)
+			}
+		case *sondev1.ConnectResponse_Ping:
+			offer(s.pongs, m.Ping.Id)
+		case *sondev1.ConnectResponse_Pong:
+			s.ponged(m.Pong.Id)
+		case *sondev1.ConnectResponse_Refusal:
+			s.u.refused.Add(m.Refusal.Samples)
+			s.u.log.LogAttrs(ctx, slog.LevelWarn, "the server refused samples",
+				slog.Uint64("samples", m.Refusal.Samples), slog.Uint64("seq", m.Refusal.Seq),
+				slog.String("reason", m.Refusal.Reason.String()), slog.String("detail", m.Refusal.Detail))
+		}
+	}
+}
+
+// ping sends a ping and returns how long its pong took.
+func (s *stream) ping(ctx context.Context) (time.Duration, error) {
+	answered := make(chan struct{})
+	s.mu.Lock()
+	s.nextPing++
+	id := s.nextPing
+	s.waiting[id] = answered
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.waiting, id)
+		s.mu.Unlock()
+	}()
+	begun := time.Now()
+	if !offer(s.pings, id) {
+		return 0, errors.New("too many pings are waiting to be sent")
+	}
+	select {
+	case <-answered:
+		return time.Since(begun), nil
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+func (s *stream) ponged(id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if answered, ok := s.waiting[id]; ok {
+		delete(s.waiting, id)
+		close(answered)
+	}
+}
+
+// offer puts v into c if there is room.
+func offer(c chan uint64, v uint64) bool {
+	select {
+	case c <- v:
+		return true
+	default:
+		return false
+	}
+}
+
+// cause returns why ctx was cancelled where that is more than err says.
+func cause(ctx context.Context, err error) error {
+	if c := context.Cause(ctx); c != nil && !errors.Is(c, context.Canceled) {
+		return c
+	}
+	return err
+}
+
+// receiveCause returns the server's reason for ending the stream, which waits
+// to be received when a send fails, or else err.
+func receiveCause(ctx context.Context, c *conn, err error) error {
+	c.CloseRequest()
+	if _, rerr := c.Receive(); rerr != nil {
+		return cause(ctx, rerr)
+	}
+	return err
+}

@@ -1,0 +1,288 @@
+// Package uplink carries ticks from the agent to a server over one gRPC stream.
+//
+// # What it promises
+//
+// A tick that was pushed stays in memory until the server has acknowledged the
+// batch it left in, which the server does once the batch is durable. When the
+// stream breaks, everything not acknowledged is sent again on the next one, in
+// order; the server stores it once. The queue is bounded: when it is full, the
+// oldest batch is dropped and its samples are counted.
+//
+// # What it does not
+//
+// It keeps nothing over a restart of the agent but the identity that enrolment
+// gave. It does not decide what is measured.
+package uplink
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"sonde.dev/sonde/agent/internal/sample"
+	"sonde.dev/sonde/internal/backoff"
+	sondev1 "sonde.dev/sonde/proto/gen/sonde/v1"
+)
+
+const (
+	dialTimeout = 5 * time.Second
+	// silenceLimit ends a stream on which the server, which pings every two
+	// seconds, has said nothing for so long.
+	silenceLimit = 10 * time.Second
+	// settle is how long after its boundary a submission leaves, so that the
+	// collectors of that very tick are in it.
+	settle = 30 * time.Millisecond
+	// maxBatchBytes seals a batch before its submission is due.
+	maxBatchBytes = 1 << 20
+)
+
+// Config says where to and how.
+type Config struct {
+	// Servers are base URLs, as from [ParseServers].
+	Servers []string
+	// CAFile names a PEM file of the authorities to trust; empty: the system's.
+	CAFile string
+	// JoinToken returns the token to enrol with. It is called only when the
+	// state folder holds no identity.
+	JoinToken func() (string, error)
+	// StateDir holds the identity. It must exist.
+	StateDir string
+	// SubmissionInterval is how often a batch leaves.
+	SubmissionInterval time.Duration
+	// QueueBytes bounds the memory of batches that are not acknowledged.
+	QueueBytes int
+	// Host is told to the server at each connect.
+	Host   *sondev1.HostFacts
+	Logger *slog.Logger
+}
+
+// Uplink is one agent's connection to its servers. Make it with [New].
+type Uplink struct {
+	cfg    Config
+	http   *http.Client
+	bootID []byte
+	queue  *queue
+	log    *slog.Logger
+
+	stream     atomic.Pointer[stream] // the open one, or nil
+	bytesSent  atomic.Uint64
+	reconnects atomic.Uint64
+	refused    atomic.Uint64
+}
+
+// New returns an uplink that is not yet connected. The error names the setting
+// that is wrong.
+func New(cfg Config) (*Uplink, error) {
+	h, err := newHTTPClient(cfg.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	u := &Uplink{
+		cfg:    cfg,
+		http:   h,
+		bootID: make([]byte, 16),
+		queue:  newQueue(cfg.QueueBytes),
+		log:    cfg.Logger,
+	}
+	rand.Read(u.bootID)
+	return u, nil
+}
+
+// Push hands over one tick, which must not change any more. It never blocks on
+// the network and is safe for concurrent use.
+func (u *Uplink) Push(t sample.Tick) { u.queue.add(t) }
+
+// Stats are counts since the agent started, for its own metrics.
+type Stats struct {
+	Pending    int    // batches not acknowledged
+	Samples    uint64 // pushed
+	Dropped    uint64 // samples lost to a full queue
+	Refused    uint64 // samples that the server would not store
+	BytesSent  uint64 // payloads of batches, before transport
+	Reconnects uint64
+	Connected  bool
+}
+
+// Stats returns the counts as of now.
+func (u *Uplink) Stats() Stats {
+	pending, taken, dropped := u.queue.counts()
+	return Stats{
+		Pending:    pending,
+		Samples:    taken,
+		Dropped:    dropped,
+		Refused:    u.refused.Load(),
+		BytesSent:  u.bytesSent.Load(),
+		Reconnects: u.reconnects.Load(),
+		Connected:  u.stream.Load() != nil,
+	}
+}
+
+// ErrNotConnected is returned by [Uplink.Ping] while there is no stream.
+var ErrNotConnected = errors.New("not connected to a server")
+
+// Ping returns the round trip to the server on the open stream.
+func (u *Uplink) Ping(ctx context.Context) (time.Duration, error) {
+	s := u.stream.Load()
+	if s == nil {
+		return 0, ErrNotConnected
+	}
+	return s.ping(ctx)
+}
+
+// Run enrols if need be, then keeps a stream open until ctx ends; it then seals
+// what is gathered and gives the server a moment to acknowledge it. It returns
+// an error only for what retrying cannot mend: a damaged identity, no way to
+// read the join token, or a token that the server refuses.
+func (u *Uplink) Run(ctx context.Context) error {
+	id, err := u.identity(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	submitting := make(chan struct{})
+	go func() {
+		defer close(submitting)
+		u.submit(ctx)
+	}()
+	defer func() { <-submitting }()
+
+	retry := newRetry(u.log)
+	for attempt := mathrand.IntN(len(u.cfg.Servers)); ctx.Err() == nil; attempt++ {
+		server := u.cfg.Servers[attempt%len(u.cfg.Servers)]
+		welcomed, err := u.connect(ctx, server, id)
+		if ctx.Err() != nil {
+			break
+		}
+		if welcomed {
+			retry.succeeded()
+		}
+		u.reconnects.Add(1)
+		if err := retry.wait(ctx, server, err); err != nil {
+			break
+		}
+	}
+	return nil
+}
+
+// submit seals the gathered batch at every boundary of the interval.
+func (u *Uplink) submit(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			u.queue.seal()
+		case <-ctx.Done():
+			u.queue.seal()
+			return
+		}
+		now := time.Now()
+		next := now.Add(-settle).Truncate(u.cfg.SubmissionInterval).Add(u.cfg.SubmissionInterval + settle)
+		timer.Reset(next.Sub(now))
+	}
+}
+
+// identity loads the agent's identity or enrols, for as long as it takes.
+func (u *Uplink) identity(ctx context.Context) (identity, error) {
+	id, ok, err := loadIdentity(u.cfg.StateDir)
+	if err != nil || ok {
+		return id, err
+	}
+	token, err := u.cfg.JoinToken()
+	if err != nil {
+		return identity{}, err
+	}
+	retry := newRetry(u.log)
+	for attempt := mathrand.IntN(len(u.cfg.Servers)); ; attempt++ {
+		server := u.cfg.Servers[attempt%len(u.cfg.Servers)]
+		id, err := u.enrol(ctx, server, token)
+		if err == nil {
+			u.log.Info("enrolled", "server", server, "agent", id.AgentID)
+			return id, id.save(u.cfg.StateDir)
+		}
+		switch connect.CodeOf(err) {
+		case connect.CodeUnauthenticated, connect.CodeInvalidArgument, connect.CodePermissionDenied:
+			return identity{}, fmt.Errorf("enrolling at %s: %s", server, message(err))
+		}
+		if err := retry.wait(ctx, server, err); err != nil {
+			return identity{}, err
+		}
+	}
+}
+
+func (u *Uplink) enrol(ctx context.Context, server, token string) (identity, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
+	defer cancel()
+	ctx, call := connect.NewClientContext(ctx)
+	call.RequestHeader().Set("User-Agent", userAgent())
+	res, err := newServiceClient(u.http, server).Enroll(ctx, &sondev1.EnrollRequest{JoinToken: token, Host: u.cfg.Host})
+	if err != nil {
+		return identity{}, err
+	}
+	return identity{AgentID: res.AgentId, Credential: res.Credential}, nil
+}
+
+// retry spaces out attempts and logs the first failure of a row, then one a
+// minute, so that a server that is away for a night does not fill a disk.
+type retry struct {
+	backoff.Backoff
+	log      *slog.Logger
+	failures int
+	logged   time.Time
+}
+
+func newRetry(log *slog.Logger) *retry {
+	return &retry{Backoff: backoff.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}, log: log}
+}
+
+func (r *retry) succeeded() {
+	r.Reset()
+	r.Max = 5 * time.Second
+	r.failures = 0
+}
+
+// wait logs err if it is time to and pauses. Its error is ctx's.
+func (r *retry) wait(ctx context.Context, server string, err error) error {
+	r.failures++
+	level := slog.LevelDebug
+	if r.failures == 1 || time.Since(r.logged) >= time.Minute {
+		level = slog.LevelWarn
+		r.logged = time.Now()
+	}
+	advice := ""
+	switch connect.CodeOf(err) {
+	case connect.CodeUnauthenticated:
+		// Nobody will grant the credential again by itself.
+		r.Max = time.Minute
+		advice = "the server does not know this agent: it was removed there, or the server's data is new; " +
+			"remove identity.json from the state folder to enrol anew"
+	case connect.CodeAborted:
+		r.Max = time.Minute
+		advice = "another agent connects with the same identity: does a copy of this state folder run elsewhere?"
+	}
+	r.log.LogAttrs(ctx, level, "no connection to the server",
+		slog.String("server", server), slog.String("code", connect.CodeOf(err).String()), slog.String("error", message(err)),
+		slog.Int("failures", r.failures), slog.String("advice", advice))
+	return r.Wait(ctx)
+}
+
+// message returns the text of err without the code that connect puts before it.
+func message(err error) string {
+	if ce, ok := errors.AsType[*connect.Error](err); ok {
+		return ce.Message()
+	}
+	if err == nil {
+		return "the server ended the stream"
+	}
+	return err.Error()
+}

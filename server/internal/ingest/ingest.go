@@ -1,0 +1,270 @@
+// Package ingest serves the sessions of agents: one session a stream.
+//
+// # What it promises
+//
+// A batch is acknowledged only when the store has said that it is durable: its
+// records are in the write-ahead log and the log has been fsynced, by the group
+// commit of [series.Appender] (package local says how that is reached with the
+// embedded TSDB). Batches of a session are stored in the order in which they
+// came, and acknowledged in that order. A batch that comes twice changes
+// nothing: sequence numbers that are already durable are acknowledged at once,
+// and after a restart of the server, which forgets those numbers, the store
+// finds the samples already there.
+//
+// Whatever one agent sends, the others are not disturbed: messages, series,
+// labels, samples and batches in flight have limits, a session that breaks one
+// ends with an error that names it, and samples from the future never reach the
+// store (see [Limits.MaxFuture]).
+//
+// # What it does not
+//
+// It knows no transport: package rpc brings it streams and turns its errors,
+// which are those of package fleet, into codes.
+package ingest
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"sonde.dev/sonde/internal/wire"
+	sondev1 "sonde.dev/sonde/proto/gen/sonde/v1"
+	"sonde.dev/sonde/server/internal/fleet"
+	"sonde.dev/sonde/server/internal/series"
+)
+
+// Limits bound what one agent may send.
+type Limits struct {
+	// MaxMessageBytes bounds one request of a stream. The transport enforces it.
+	MaxMessageBytes int
+	// MaxSeries bounds the series of all schemas of a stream.
+	MaxSeries int
+	// MaxInFlight bounds the batches that are received and not yet durable.
+	MaxInFlight int
+	// MaxFuture is how far ahead of the server's clock a sample may lie.
+	MaxFuture time.Duration
+}
+
+// DefaultLimits are generous for a large host and harmless for the server.
+var DefaultLimits = Limits{
+	MaxMessageBytes: 4 << 20,
+	MaxSeries:       20_000,
+	MaxInFlight:     64,
+	MaxFuture:       time.Minute,
+}
+
+const (
+	// pingInterval is how often a session asks its agent for a sign of life.
+	pingInterval = 2 * time.Second
+	// silenceLimit ends a session whose agent has sent nothing for so long, not
+	// even a pong, so that an agent whose machine lost power is seen as down
+	// within five seconds.
+	silenceLimit = 4 * time.Second
+	// seenInterval is how often the store learns when agents were last seen.
+	seenInterval = 10 * time.Second
+)
+
+// Config is what an [Ingest] works with.
+type Config struct {
+	Registrar *fleet.Registrar
+	Appender  series.Appender
+	Limits    Limits
+	Logger    *slog.Logger
+	Metrics   prometheus.Registerer
+	Now       func() time.Time
+}
+
+// Ingest holds the sessions of all agents. It implements [fleet.Live].
+type Ingest struct {
+	cfg     Config
+	metrics *metrics
+
+	mu       sync.RWMutex
+	agents   map[string]*agent
+	draining bool
+}
+
+// New returns an Ingest without sessions.
+func New(cfg Config) *Ingest {
+	return &Ingest{
+		cfg:     cfg,
+		metrics: newMetrics(cfg.Metrics),
+		agents:  make(map[string]*agent),
+	}
+}
+
+// Stream is one open stream of an agent. Send and Receive may each be called by
+// one goroutine at a time.
+type Stream interface {
+	Receive() (*sondev1.ConnectRequest, error)
+	Send(*sondev1.ConnectResponse) error
+}
+
+// Peer is who opened a stream.
+type Peer struct {
+	Credential fleet.Secret
+	Address    string
+	// Abort makes a Receive that is under way return an error, soon.
+	Abort func()
+}
+
+// Serve serves one stream until it ends. A nil error means that the agent
+// closed it; every other is a [fleet.Error] fit for the agent, or the
+// transport's own.
+func (in *Ingest) Serve(ctx context.Context, stream Stream, peer Peer) error {
+	known, err := in.cfg.Registrar.Authenticate(ctx, peer.Credential)
+	if err != nil {
+		return err
+	}
+	first, err := stream.Receive()
+	if err != nil {
+		return err
+	}
+	hello := first.GetHello()
+	if hello == nil {
+		return fleet.Errorf(fleet.Invalid, "the first message of a stream must be hello")
+	}
+	if len(hello.BootId) != 16 {
+		return fleet.Errorf(fleet.Invalid, "hello.boot_id has %d bytes, want 16", len(hello.BootId))
+	}
+	if known.ID != hello.AgentId {
+		return fleet.Errorf(fleet.Unauthenticated, "hello.agent_id %.64q is not the agent of this credential", hello.AgentId)
+	}
+	s := newSession(in, in.agent(known.ID), stream, peer, hello)
+	if err := in.attach(s); err != nil {
+		return err
+	}
+	defer in.detach(s)
+	// Only now does a removal or a new name reach this session through
+	// Disconnect, so only what is read from here on can be relied upon.
+	known, err = in.cfg.Registrar.Authenticate(ctx, peer.Credential)
+	if err != nil {
+		return err
+	}
+	host := HostFacts(hello.Host)
+	if err := in.cfg.Registrar.Seen(ctx, fleet.Sighting{AgentID: known.ID, At: in.cfg.Now(), Host: &host}); err != nil {
+		return err
+	}
+	return s.serve(ctx, known)
+}
+
+// attach makes s the session of its agent, in place of the one before.
+func (in *Ingest) attach(s *session) error {
+	in.mu.Lock()
+	if in.draining {
+		in.mu.Unlock()
+		return errStopping
+	}
+	old := s.agent.session
+	s.agent.session = s
+	in.mu.Unlock()
+	in.metrics.sessions.Inc()
+	if old != nil {
+		old.end(fleet.Errorf(fleet.Conflict, "replaced by a newer session of the same agent from %s", s.peer.Address))
+	}
+	return nil
+}
+
+func (in *Ingest) detach(s *session) {
+	in.mu.Lock()
+	if s.agent.session == s {
+		s.agent.session = nil
+	}
+	in.mu.Unlock()
+	in.metrics.sessions.Dec()
+}
+
+var errStopping = fleet.Errorf(fleet.Unavailable, "the server is stopping: connect again, or elsewhere")
+
+// Run keeps the store informed of when agents were last seen, until ctx ends.
+func (in *Ingest) Run(ctx context.Context) {
+	tick := time.NewTicker(seenInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			// The last sightings of a run are worth a last write.
+			in.storeSightings(context.WithoutCancel(ctx))
+			return
+		case <-tick.C:
+			in.storeSightings(ctx)
+		}
+	}
+}
+
+func (in *Ingest) storeSightings(ctx context.Context) {
+	var seen []fleet.Sighting
+	in.mu.RLock()
+	for id, a := range in.agents {
+		if at := a.lastSeen.Load(); at != a.storedSeen {
+			a.storedSeen = at
+			seen = append(seen, fleet.Sighting{AgentID: id, At: time.UnixMilli(at)})
+		}
+	}
+	in.mu.RUnlock()
+	if err := in.cfg.Registrar.Seen(ctx, seen...); err != nil {
+		in.cfg.Logger.Error("storing when agents were last seen", "agents", len(seen), "error", err)
+	}
+}
+
+// Drain ends all sessions with Unavailable and lets no new one begin. What the
+// sessions have received is stored and acknowledged before they end; it does
+// not wait for that.
+func (in *Ingest) Drain() {
+	in.mu.Lock()
+	in.draining = true
+	in.mu.Unlock()
+	for _, s := range in.sessions() {
+		s.end(errStopping)
+	}
+}
+
+func (in *Ingest) sessions() []*session {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	var open []*session
+	for _, a := range in.agents {
+		if a.session != nil {
+			open = append(open, a.session)
+		}
+	}
+	return open
+}
+
+// Disconnect implements [fleet.Live].
+func (in *Ingest) Disconnect(agentID string, reason error) {
+	in.mu.RLock()
+	var s *session
+	if a := in.agents[agentID]; a != nil {
+		s = a.session
+	}
+	in.mu.RUnlock()
+	if s != nil {
+		s.end(reason)
+	}
+}
+
+func (in *Ingest) welcome(durable uint64) *sondev1.Welcome {
+	l := in.cfg.Limits
+	return &sondev1.Welcome{
+		ServerTime: timestamppb.New(in.cfg.Now()),
+		DurableSeq: durable,
+		Limits: &sondev1.Limits{
+			MaxMessageBytes:    uint32(l.MaxMessageBytes),
+			MaxSeries:          uint32(l.MaxSeries),
+			MaxBatchesInFlight: uint32(l.MaxInFlight),
+			MaxFutureMs:        uint32(l.MaxFuture / time.Millisecond),
+		},
+	}
+}
+
+func (l Limits) wire() wire.Limits {
+	limits := wire.DefaultLimits
+	limits.PayloadBytes = l.MaxMessageBytes
+	limits.Series = l.MaxSeries
+	return limits
+}

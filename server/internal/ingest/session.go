@@ -1,0 +1,283 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"sonde.dev/sonde/internal/wire"
+	sondev1 "sonde.dev/sonde/proto/gen/sonde/v1"
+	"sonde.dev/sonde/server/internal/fleet"
+	"sonde.dev/sonde/server/internal/series"
+)
+
+// session serves one stream. One goroutine receives, decodes and hands batches
+// to the store; another sends.
+type session struct {
+	in      *Ingest
+	agent   *agent
+	stream  Stream
+	peer    Peer
+	boot    string // of Hello
+	started time.Time
+	period  time.Duration // the agent's submission interval
+	log     *slog.Logger
+
+	// Of the goroutine that receives.
+	identity labels.Labels // agent, instance and job
+	decoder  *wire.Decoder
+	targets  map[*wire.Schema]*series.Target
+	made     int               // inFlight values in existence
+	idle     chan *inFlight    // those that are not with the store
+	lastSeq  map[string]uint64 // by boot
+
+	lastBatch  atomic.Int64 // when the last batch arrived, in ms
+	seriesSeen atomic.Int64
+	batches    atomic.Uint64
+	silence    *time.Timer
+	clock      clock
+	failed     atomic.Bool // the store did not take a batch
+
+	// ended is closed once cause says why the session ends.
+	ended   chan struct{}
+	endOnce sync.Once
+	cause   error
+
+	out outbox
+}
+
+func newSession(in *Ingest, a *agent, stream Stream, peer Peer, hello *sondev1.Hello) *session {
+	return &session{
+		in:      in,
+		agent:   a,
+		stream:  stream,
+		peer:    peer,
+		boot:    string(hello.BootId),
+		started: in.cfg.Now(),
+		period:  time.Duration(hello.SubmissionIntervalMs) * time.Millisecond,
+		decoder: wire.NewDecoder(in.cfg.Limits.wire()),
+		targets: make(map[*wire.Schema]*series.Target),
+		idle:    make(chan *inFlight, in.cfg.Limits.MaxInFlight),
+		lastSeq: make(map[string]uint64),
+		ended:   make(chan struct{}),
+		out:     outbox{wake: make(chan struct{}, 1)},
+	}
+}
+
+// end makes the session end because of cause. Only the first call counts. It
+// does not wait.
+func (s *session) end(cause error) {
+	s.endOnce.Do(func() {
+		s.cause = cause
+		close(s.ended)
+		s.peer.Abort()
+	})
+}
+
+// serve runs the session of known until it ends, and returns why it did; nil
+// when the agent closed the stream.
+func (s *session) serve(ctx context.Context, known fleet.Agent) error {
+	s.log = s.in.cfg.Logger.With("agent", known.ID, "name", known.Name, "address", s.peer.Address)
+	s.identity = labels.FromStrings("agent", known.ID, "instance", known.Name, "job", "node")
+	err := s.stream.Send(&sondev1.ConnectResponse{Message: &sondev1.ConnectResponse_Welcome{
+		Welcome: s.in.welcome(s.agent.durable(s.boot)),
+	}})
+	if err != nil {
+		return err
+	}
+	s.log.Info("session began", "submission_interval", s.period)
+	s.silence = time.AfterFunc(silenceLimit, func() {
+		s.end(fleet.Errorf(fleet.Unavailable, "the agent has sent nothing for %v", silenceLimit))
+	})
+	defer s.silence.Stop()
+
+	var sending sync.WaitGroup
+	stored := make(chan struct{})
+	sending.Go(func() { s.send(stored) })
+	s.end(s.receive(ctx))
+	s.settle()
+	close(stored)
+	sending.Wait()
+
+	s.finish()
+	return s.cause
+}
+
+// finish logs and counts the end of the session.
+func (s *session) finish() {
+	level, code := slog.LevelInfo, "ok"
+	if s.cause != nil {
+		code = fleet.ErrorCode(s.cause).String()
+		s.agent.failed(s.cause, s.in.cfg.Now())
+		if errors.Is(s.cause, errStopping) {
+			level = slog.LevelInfo
+		} else {
+			level = slog.LevelWarn
+		}
+	}
+	s.in.metrics.ended.WithLabelValues(code).Inc()
+	s.log.Log(context.Background(), level, "session ended", "code", code, "cause", s.cause,
+		"duration", s.in.cfg.Now().Sub(s.started), "batches", s.batches.Load(), "series", s.seriesSeen.Load())
+}
+
+// receive handles what the agent sends until the stream ends.
+func (s *session) receive(ctx context.Context) error {
+	for {
+		req, err := s.stream.Receive()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		s.silence.Reset(silenceLimit)
+		now := s.in.cfg.Now()
+		s.agent.lastSeen.Store(now.UnixMilli())
+		switch m := req.Message.(type) {
+		case *sondev1.ConnectRequest_Batch:
+			err = s.batch(ctx, m.Batch, now)
+		case *sondev1.ConnectRequest_Schema:
+			err = s.schema(m.Schema)
+		case *sondev1.ConnectRequest_Ping:
+			s.out.add(&sondev1.ConnectResponse{Message: &sondev1.ConnectResponse_Pong{Pong: &sondev1.Pong{
+				Id: m.Ping.Id, UnixNanos: uint64(now.UnixNano()),
+			}}})
+		case *sondev1.ConnectRequest_Pong:
+			s.clock.ponged(m.Pong, now)
+		case *sondev1.ConnectRequest_Hello:
+			err = fleet.Errorf(fleet.Invalid, "a second hello on one stream")
+		default:
+			s.in.metrics.unknown.Inc()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// schema takes a schema into the stream.
+func (s *session) schema(msg *sondev1.Schema) error {
+	schema, err := wire.FromProto(msg, s.in.cfg.Limits.wire())
+	if err == nil {
+		err = s.decoder.AddSchema(schema)
+	}
+	if err != nil {
+		return malformed(err, "schema %016x", msg.Hash)
+	}
+	list := make([]series.Series, 0, len(schema.Series()))
+	b := labels.NewBuilder(labels.EmptyLabels())
+	for _, sr := range schema.Series() {
+		b.Reset(s.identity)
+		b.Set(labels.MetricName, sr.Name)
+		for _, l := range sr.Labels {
+			b.Set(l.Name, l.Value)
+		}
+		list = append(list, series.Series{Labels: b.Labels(), Histogram: sr.Kind == wire.Distribution})
+	}
+	s.targets[schema] = series.NewTarget(list)
+	s.seriesSeen.Add(int64(len(list)))
+	return nil
+}
+
+// send sends what the outbox holds, and pings, until stored is closed; then it
+// sends what is left.
+func (s *session) send(stored <-chan struct{}) {
+	ping := time.NewTicker(pingInterval)
+	defer ping.Stop()
+	for open := true; open; {
+		select {
+		case <-s.out.wake:
+		case <-ping.C:
+			s.out.add(&sondev1.ConnectResponse{Message: &sondev1.ConnectResponse_Ping{Ping: s.clock.ping(s.in.cfg.Now())}})
+		case <-stored:
+			open = false
+		}
+		for _, res := range s.out.take() {
+			if err := s.stream.Send(res); err != nil {
+				s.end(err)
+				// Nothing more gets through; receive ends by itself.
+				<-stored
+				return
+			}
+		}
+	}
+}
+
+// malformed turns an error of package wire into one for the agent.
+func malformed(err error, format string, args ...any) error {
+	code := fleet.Invalid
+	if errors.Is(err, wire.ErrTooLarge) {
+		code = fleet.Limit
+	}
+	return fleet.Errorf(code, format+": %v", append(args, err)...)
+}
+
+// outbox holds what is to be sent. It is safe for concurrent use.
+type outbox struct {
+	wake chan struct{}
+
+	mu       sync.Mutex
+	messages []*sondev1.ConnectResponse
+	acks     []*sondev1.Ack
+	spare    []*sondev1.ConnectResponse
+}
+
+// maxOutbox bounds the messages that wait for a stream that takes none: pings
+// beyond it are dropped, and so are the answers to an agent that pings without
+// reading.
+const maxOutbox = 256
+
+func (o *outbox) add(res *sondev1.ConnectResponse) {
+	o.mu.Lock()
+	if len(o.messages) < maxOutbox {
+		o.messages = append(o.messages, res)
+	}
+	o.mu.Unlock()
+	o.signal()
+}
+
+// ack says that all batches of a boot up to seq are durable. Acks that wait are
+// made one.
+func (o *outbox) ack(boot string, hello bool, seq uint64) {
+	o.mu.Lock()
+	defer o.signal()
+	defer o.mu.Unlock()
+	var id []byte
+	if !hello {
+		id = []byte(boot)
+	}
+	for _, a := range o.acks {
+		if string(a.BootId) == string(id) {
+			a.Seq = max(a.Seq, seq)
+			return
+		}
+	}
+	o.acks = append(o.acks, &sondev1.Ack{Seq: seq, BootId: id})
+}
+
+func (o *outbox) signal() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take empties the outbox. What it returns is valid until the next call.
+func (o *outbox) take() []*sondev1.ConnectResponse {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, a := range o.acks {
+		o.messages = append(o.messages, &sondev1.ConnectResponse{Message: &sondev1.ConnectResponse_Ack{Ack: a}})
+	}
+	o.acks = o.acks[:0]
+	out := o.messages
+	o.messages = o.spare[:0]
+	o.spare = out
+	return out
+}
