@@ -1,0 +1,140 @@
+package storetest
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"sonde.dev/sonde/server/internal/fleet"
+)
+
+func session(n byte, expires time.Time) fleet.Session {
+	return fleet.Session{ID: string('a' + rune(n)), Secret: hash(n), Role: fleet.Admin, CreatedAt: now, ExpiresAt: expires}
+}
+
+func testAPITokenReplaced(t *testing.T, s fleet.Store) {
+	first := fleet.APIToken{Name: "same", Secret: hash(1), Role: fleet.Admin, CreatedAt: now}
+	must(t, s.PutAPIToken(t.Context(), first))
+	got, err := s.APIToken(t.Context(), hash(1))
+	must(t, err)
+	wantSame(t, got, first)
+
+	must(t, s.CreateSession(t.Context(), session(5, now.Add(time.Hour))))
+	must(t, s.CreateLoginCode(t.Context(), fleet.LoginCode{Secret: hash(6), Role: fleet.Admin, ExpiresAt: now.Add(time.Hour)}))
+
+	// Another name, or the same secret again, ends nobody's session.
+	must(t, s.PutAPIToken(t.Context(), fleet.APIToken{Name: "other", Secret: hash(3), Role: fleet.Admin, CreatedAt: now}))
+	must(t, s.PutAPIToken(t.Context(), fleet.APIToken{Name: "same", Secret: hash(1), Role: fleet.Admin, CreatedAt: now.Add(time.Hour)}))
+	got, err = s.APIToken(t.Context(), hash(1))
+	must(t, err)
+	wantSame(t, got, first)
+	_, err = s.Session(t.Context(), hash(5))
+	must(t, err)
+
+	second := fleet.APIToken{Name: "same", Secret: hash(2), Role: fleet.Admin, CreatedAt: now.Add(time.Hour)}
+	must(t, s.PutAPIToken(t.Context(), second))
+	_, err = s.APIToken(t.Context(), hash(1))
+	wantCode(t, err, fleet.NotFound)
+	got, err = s.APIToken(t.Context(), hash(2))
+	must(t, err)
+	wantSame(t, got, second)
+	_, err = s.APIToken(t.Context(), hash(3))
+	must(t, err)
+	_, err = s.Session(t.Context(), hash(5))
+	wantCode(t, err, fleet.NotFound)
+	_, err = s.RedeemLoginCode(t.Context(), hash(6), session(7, now.Add(time.Hour)))
+	wantCode(t, err, fleet.Unauthenticated)
+}
+
+func testLoginCode(t *testing.T, s fleet.Store) {
+	must(t, s.CreateLoginCode(t.Context(), fleet.LoginCode{Secret: hash(1), Role: fleet.Admin, ExpiresAt: now.Add(time.Millisecond)}))
+	must(t, s.CreateLoginCode(t.Context(), fleet.LoginCode{Secret: hash(2), Role: fleet.Admin, ExpiresAt: now}))
+
+	wanted := session(7, now.Add(time.Hour))
+	wanted.Role = "" // the code's counts
+	got, err := s.RedeemLoginCode(t.Context(), hash(1), wanted)
+	must(t, err)
+	want := session(7, now.Add(time.Hour))
+	wantSame(t, got, want)
+	got, err = s.Session(t.Context(), hash(7))
+	must(t, err)
+	wantSame(t, got, want)
+
+	for name, code := range map[string]fleet.Hash{"used": hash(1), "expired": hash(2), "unknown": hash(3)} {
+		t.Run(name, func(t *testing.T) {
+			_, err := s.RedeemLoginCode(t.Context(), code, session(8, now.Add(time.Hour)))
+			wantCode(t, err, fleet.Unauthenticated)
+			_, err = s.Session(t.Context(), hash(8))
+			wantCode(t, err, fleet.NotFound)
+		})
+	}
+}
+
+func testLoginCodeConcurrently(t *testing.T, s fleet.Store) {
+	must(t, s.CreateLoginCode(t.Context(), fleet.LoginCode{Secret: hash(1), Role: fleet.Admin, ExpiresAt: now.Add(time.Hour)}))
+	const browsers = 8
+	var wg sync.WaitGroup
+	errs := make([]error, browsers)
+	for i := range browsers {
+		wg.Go(func() {
+			_, errs[i] = s.RedeemLoginCode(t.Context(), hash(1), session(byte(10+i), now.Add(time.Hour)))
+		})
+	}
+	wg.Wait()
+	signedIn := 0
+	for _, err := range errs {
+		if err == nil {
+			signedIn++
+			continue
+		}
+		wantCode(t, err, fleet.Unauthenticated)
+	}
+	if signedIn != 1 {
+		t.Errorf("one code signed %d browsers in", signedIn)
+	}
+}
+
+func testSession(t *testing.T, s fleet.Store) {
+	want := session(1, now.Add(time.Hour))
+	must(t, s.CreateSession(t.Context(), want))
+	want.ExpiresAt = now.Add(2 * time.Hour)
+	must(t, s.ExtendSession(t.Context(), hash(1), want.ExpiresAt))
+	got, err := s.Session(t.Context(), hash(1))
+	must(t, err)
+	wantSame(t, got, want)
+
+	must(t, s.DeleteSession(t.Context(), hash(1)))
+	must(t, s.DeleteSession(t.Context(), hash(1)))
+	_, err = s.Session(t.Context(), hash(1))
+	wantCode(t, err, fleet.NotFound)
+	wantCode(t, s.ExtendSession(t.Context(), hash(1), now), fleet.NotFound)
+}
+
+func testDeleteExpired(t *testing.T, s fleet.Store) {
+	for i, expires := range []time.Time{now, now.Add(time.Millisecond)} {
+		n := byte(1 + i)
+		must(t, s.CreateSession(t.Context(), session(n, expires)))
+		must(t, s.CreateLoginCode(t.Context(), fleet.LoginCode{Secret: hash(n), Role: fleet.Admin, ExpiresAt: expires}))
+		must(t, s.PutJoinToken(t.Context(), fleet.JoinToken{Name: expires.String(), Secret: hash(n), CreatedAt: now, ExpiresAt: expires, UsesLeft: -1}))
+	}
+	must(t, s.PutJoinToken(t.Context(), fleet.JoinToken{Name: "used up", Secret: hash(8), CreatedAt: now}))
+	putToken(t, s)
+
+	n, err := s.DeleteExpired(t.Context(), now)
+	must(t, err)
+	if n != 4 {
+		t.Errorf("deleted %d rows, want 4", n)
+	}
+	_, err = s.Session(t.Context(), hash(1))
+	wantCode(t, err, fleet.NotFound)
+	_, err = s.Session(t.Context(), hash(2))
+	must(t, err)
+	_, err = s.RedeemLoginCode(t.Context(), hash(2), session(9, now.Add(time.Hour)))
+	must(t, err)
+	_, err = s.EnrollAgent(t.Context(), hash(2), fleet.Agent{ID: "a", Name: "a", EnrolledAt: now}, hash(30))
+	must(t, err)
+	enroll(t, s, 31, "b")
+	if n, err = s.DeleteExpired(t.Context(), now); n != 0 || err != nil {
+		t.Errorf("deleting again: %d rows, %v", n, err)
+	}
+}
