@@ -1,0 +1,105 @@
+# `make help` lists the targets. Files and folders that targets make: bin/,
+# www/out, www/node_modules and .sonde/ (the data of `make up`).
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := all
+MAKEFLAGS += --no-print-directory
+
+export NEXT_TELEMETRY_DISABLED := 1
+export CGO_ENABLED ?= 0
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X sonde.dev/sonde/internal/buildinfo.version=$(VERSION)
+GO_SOURCES := $(shell find . -name '*.go' -not -path './www/node_modules/*' -not -path './.git/*') go.mod go.sum
+WEB_SOURCES := $(shell find www/src www/public www/*.ts www/*.mjs www/package.json -type f 2>/dev/null)
+
+.PHONY: all
+all: generate lint test ## generate, lint and test
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+## --- build
+
+.PHONY: build
+build: bin/sonde bin/sonde-agent ## build bin/sonde (with the web application in it) and bin/sonde-agent
+
+bin/sonde: $(GO_SOURCES) www/out/.built
+	go build -tags embedweb -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/sonde
+
+bin/sonde-agent: $(GO_SOURCES)
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/sonde-agent
+
+www/out/.built: www/node_modules/.installed $(WEB_SOURCES)
+	cd www && npm run --silent build
+	touch $@
+
+www/node_modules/.installed: www/package.json www/package-lock.json
+	cd www && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+.PHONY: up
+up: build ## start the server and an agent on this machine, and print the link to open
+	@scripts/up.sh
+
+.PHONY: generate
+generate: www/node_modules/.installed ## make the code that comes from proto/
+	www/node_modules/.bin/buf generate
+
+.PHONY: docs
+docs: ## make the reference pages in docs/ that come from the code
+	go test ./internal/metricname -update
+
+.PHONY: clean
+clean: ## remove everything that was built; the data of `make up` stays
+	rm -rf bin www/out www/.next www/node_modules
+
+## --- check
+
+.PHONY: lint
+lint: www/node_modules/.installed ## check style, types, the schema, and that generated code is current
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'not formatted by gofmt:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	go tool -modfile=tools/go.mod staticcheck ./...
+	www/node_modules/.bin/buf lint
+	scripts/check-generated.sh
+	cd www && npm run --silent lint
+
+.PHONY: test
+test: deps lint test-go test-web test-e2e test-container ## install what is needed and run every test
+	@echo 'all tests passed'
+
+.PHONY: deps
+deps: ## install the Debian packages that the tests need (as root), or say which are missing
+	@scripts/deps.sh
+
+.PHONY: test-go
+test-go: ## Go tests with the race detector
+	CGO_ENABLED=1 go test -race ./...
+
+.PHONY: test-short
+test-short: ## Go tests that take seconds
+	go test -short ./...
+
+.PHONY: test-web
+test-web: www/node_modules/.installed ## unit tests of the web application
+	cd www && npm run --silent test
+
+.PHONY: test-e2e
+test-e2e: build ## the whole system: real processes, Chromium
+	go test -tags e2e -count=1 ./e2e/...
+	cd www && npm run --silent test:browser
+
+.PHONY: test-container
+test-container: ## the container images, with a real engine
+	scripts/with-docker.sh go test -tags container -count=1 -v ./deploy/docker/...
+
+.PHONY: bench
+bench: build ## print the figures of docs/benchmarks.md
+	scripts/bench.sh
+
+.PHONY: screenshots
+screenshots: build ## take the pictures in docs/img
+	cd www && npm run --silent screenshots

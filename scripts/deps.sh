@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the tests need when it runs as root; else it
+# names those that are missing and fails.
+set -euo pipefail
+
+declare -A package=(
+  [gcc]=gcc           # the race detector
+  [chromium]=chromium # browser tests
+  [dockerd]=docker.io # the container tests
+  [ip]=iproute2       # network namespaces
+  [curl]=curl         # make up
+)
+
+missing=()
+for command in "${!package[@]}"; do
+  command -v "$command" >/dev/null || missing+=("${package[$command]}")
+done
+# The engine's client and Compose are packages of their own on some releases.
+if command -v dpkg >/dev/null && ! dpkg -s docker-compose >/dev/null 2>&1; then
+  missing+=(docker-compose)
+fi
+[[ ${#missing[@]} -eq 0 ]] && exit 0
+
+if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
+  echo "These are needed for the tests and are not installed: ${missing[*]}" >&2
+  echo "On Debian and Ubuntu: sudo apt-get install ${missing[*]}" >&2
+  exit 1
+fi
+echo "installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
