@@ -1,0 +1,74 @@
+import type { QueryBuilder } from "@/lib/promql";
+
+/*
+ * One value an agent each, so that a fleet of a thousand is a thousand values.
+ * window is what rate() looks at; latency and loss look at a longer one,
+ * because a probe makes one attempt a second.
+ */
+
+/** Interfaces whose traffic is counted again on the one that leaves the machine. */
+const virtualDevices = "lo|veth.*|docker.*|br-.*|virbr.*|cni.*|flannel.*|cali.*|tap.*";
+/** Images that are full by nature, and memory. */
+const pseudoFilesystems = "tmpfs|ramfs|squashfs|iso9660|erofs";
+/** Probes that cross a network. */
+const networkKinds = "icmp|tcp|http|dns|rtt";
+
+export const latencyWindow = "30s";
+
+/** Share of CPU time that was not idle, 0 to 1. */
+export const cpuByAgent: QueryBuilder = (window: string) =>
+  `1 - avg by (agent) (rate(node_cpu_seconds_total{mode="idle"}[${window}]))`;
+
+/** Share of memory that is not available, 0 to 1. */
+export const memoryByAgent: QueryBuilder = () =>
+  "1 - max by (agent) (node_memory_MemAvailable_bytes) / max by (agent) (node_memory_MemTotal_bytes)";
+
+/** Share of time the busiest disk was working, 0 to 1. */
+export const diskBusyByAgent: QueryBuilder = (window: string) =>
+  `max by (agent) (rate(node_disk_io_time_seconds_total[${window}]))`;
+
+/** Share of the fullest file system that people cannot write to any more, 0 to 1. */
+export const diskFullByAgent: QueryBuilder = () =>
+  `max by (agent) (1 - node_filesystem_avail_bytes{fstype!~"${pseudoFilesystems}"} / node_filesystem_size_bytes{fstype!~"${pseudoFilesystems}"})`;
+
+/** Bytes a second. */
+export const networkInByAgent: QueryBuilder = (window: string) =>
+  `sum by (agent) (rate(node_network_receive_bytes_total{device!~"${virtualDevices}"}[${window}]))`;
+
+export const networkOutByAgent: QueryBuilder = (window: string) =>
+  `sum by (agent) (rate(node_network_transmit_bytes_total{device!~"${virtualDevices}"}[${window}]))`;
+
+/** p99 in seconds of the slowest probe that crosses a network. */
+export const latencyByAgent: QueryBuilder = (window: string) =>
+  `max by (agent) (histogram_quantile(0.99, sum by (agent, probe, target) (rate(sonde_probe_duration_seconds{phase="total",kind=~"${networkKinds}"}[${window}]))))`;
+
+/** Share of failed attempts of the probe that fails most, 0 to 1. */
+export const lossByAgent: QueryBuilder = (window: string) =>
+  `max by (agent) (1 - sum by (agent, probe, target) (rate(sonde_probe_attempts_total{outcome="success"}[${window}])) / sum by (agent, probe, target) (rate(sonde_probe_attempts_total{outcome!="skipped"}[${window}])))`;
+
+/** What the overview watches, in the order of the names. */
+export const metricNames = [
+  "cpu",
+  "memory",
+  "diskBusy",
+  "diskFull",
+  "networkIn",
+  "networkOut",
+  "latency",
+  "loss",
+] as const;
+export type MetricName = (typeof metricNames)[number];
+
+export function overviewQueries(window: string): string[] {
+  const queries: Record<MetricName, string> = {
+    cpu: cpuByAgent(window),
+    memory: memoryByAgent(),
+    diskBusy: diskBusyByAgent(window),
+    diskFull: diskFullByAgent(),
+    networkIn: networkInByAgent(window),
+    networkOut: networkOutByAgent(window),
+    latency: latencyByAgent(latencyWindow),
+    loss: lossByAgent(latencyWindow),
+  };
+  return metricNames.map((name) => queries[name]);
+}
