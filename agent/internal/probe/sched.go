@@ -1,0 +1,113 @@
+package probe
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	defaultWakeups = 4
+	maxWakeups     = 100
+	maxNap         = 10 * time.Millisecond
+)
+
+func checkSched(s *Spec) error {
+	if s.Target != "" {
+		return &FieldError{"target", s.Target, "must be empty: the kind measures the machine it runs on"}
+	}
+	return checkRange("sched.wakeups", s.Sched.Wakeups, 1, maxWakeups)
+}
+
+// schedProber sleeps until a timer of the kernel expires and measures how much
+// later it runs: the interrupt, the wait for a CPU, and the runtime's part.
+// Each attempt does so several times, with naps of random length so that they
+// do not keep step with what else is periodic.
+type schedProber struct {
+	wakeups int
+	nap     time.Duration // the longest
+
+	// Of the one attempt that runs, and of close after it.
+	timer *os.File
+	fd    int // timer's, which timer.Fd would make a blocking one
+}
+
+func newSchedProber(s Spec, _ *Config) prober {
+	wakeups := s.Sched.Wakeups
+	if wakeups == 0 {
+		wakeups = defaultWakeups
+	}
+	// All naps together take at most half of the interval, and of the timeout.
+	half := min(time.Duration(s.Interval), s.timeout()) / 2
+	return &schedProber{wakeups: wakeups, nap: min(maxNap, half/time.Duration(wakeups))}
+}
+
+func (p *schedProber) attempt(ctx context.Context, a *attempt) (Outcome, error) {
+	if p.timer == nil {
+		fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+		if err != nil {
+			return Error, os.NewSyscallError("timerfd_create", err)
+		}
+		p.timer, p.fd = os.NewFile(uintptr(fd), "timer"), fd
+	}
+	deadline, _ := ctx.Deadline()
+	if err := p.timer.SetReadDeadline(deadline); err != nil {
+		return Error, err
+	}
+	stop := context.AfterFunc(ctx, func() { p.timer.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	for range p.wakeups {
+		late, err := p.wake(p.nap/4 + rand.N(p.nap*3/4+1))
+		if err != nil {
+			return outcomeOf(err), err
+		}
+		a.add(phaseTotal, late)
+	}
+	return Success, nil
+}
+
+// wake sleeps and returns how late it awoke.
+func (p *schedProber) wake(nap time.Duration) (time.Duration, error) {
+	now, err := monotonic()
+	if err != nil {
+		return 0, err
+	}
+	target := now + nap
+	if err := unix.TimerfdSettime(p.fd, unix.TFD_TIMER_ABSTIME, &unix.ItimerSpec{
+		Value: unix.NsecToTimespec(int64(target)),
+	}, nil); err != nil {
+		return 0, os.NewSyscallError("timerfd_settime", err)
+	}
+	var expirations [8]byte
+	if _, err := p.timer.Read(expirations[:]); err != nil {
+		return 0, err
+	}
+	if now, err = monotonic(); err != nil {
+		return 0, err
+	}
+	if n := binary.NativeEndian.Uint64(expirations[:]); n != 1 || now < target {
+		return 0, fmt.Errorf("timer expired %d times, %v late", n, now-target)
+	}
+	return now - target, nil
+}
+
+// monotonic returns the clock of the timer.
+func monotonic() (time.Duration, error) {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		return 0, os.NewSyscallError("clock_gettime", err)
+	}
+	return time.Duration(ts.Nano()), nil
+}
+
+func (p *schedProber) close() error {
+	if p.timer == nil {
+		return nil
+	}
+	return p.timer.Close()
+}
