@@ -4,6 +4,7 @@ import { RAMP_SIZE, ramp, rampIndex } from "./ramp";
 import { mirror, stack } from "./stack";
 import { describe as describeChart, latest, summarize, toCsv } from "./summary";
 import { linearTicks, logTicks, niceRange, niceStep } from "./ticks";
+import { logRange } from "./value-axis";
 
 describe("stack", () => {
   test("sums upwards", () => {
@@ -47,9 +48,9 @@ describe("ticks", () => {
     [1, "decimal", 1],
     [1.1, "decimal", 2],
     [0.023, "decimal", 0.05],
-    [300, "binary", 500],
+    [300, "binary", 512],
     [600, "binary", 1024],
-    [3 * 1024 ** 2, "binary", 5 * 1024 ** 2],
+    [3 * 1024 ** 2, "binary", 4 * 1024 ** 2],
     [7, "time", 10],
     [25, "time", 30],
     [4000, "time", 7200],
@@ -99,6 +100,25 @@ describe("ticks", () => {
 function column(resolution: number, firstBucket: number, counts: number[]): HistogramColumn {
   return { resolution, firstBucket, counts, zeroCount: 0, totalCount: counts.reduce((a, b) => a + b, 0) };
 }
+
+describe("logRange", () => {
+  test.each([
+    [0.0012, 0.043, 0.001, 0.05],
+    [0.001, 0.1, 0.001, 0.1],
+    [0.003, 0.0031, 0.002, 0.02],
+    [0.7, 9.5, 0.5, 10],
+  ])("%d to %d is drawn from %d to %d", (min, max, bottom, top) => {
+    const [low, high] = logRange(min, max);
+    expect(low).toBeCloseTo(bottom, 12);
+    expect(high).toBeCloseTo(top, 12);
+  });
+
+  test("no data has a range too", () => {
+    const [low, high] = logRange(null, null);
+    expect(low).toBeGreaterThan(0);
+    expect(high).toBeGreaterThanOrEqual(low * 10);
+  });
+});
 
 describe("histogram", () => {
   test("a coarser bucket holds all of the finer ones below its bound", () => {

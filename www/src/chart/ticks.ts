@@ -3,7 +3,7 @@
  * than the axis has room for.
  */
 
-/** How a unit is counted: by tens, by powers of 1,024, or as a span of time. */
+/** How a unit is counted: by tens, by powers of two, or as a span of time. */
 export type Counting = "decimal" | "binary" | "time";
 
 const DAY = 86_400;
@@ -39,12 +39,8 @@ export function niceStep(least: number, counting: Counting): number {
     const found = LONG_SPANS.find((step) => step >= least);
     return found ?? niceStep(least / DAY, "decimal") * DAY;
   }
-  if (counting === "binary" && least >= 1) {
-    const unit = 1024 ** Math.floor(Math.log2(least) / 10);
-    const inUnit = niceStep(least / unit, "decimal");
-    // 1,000 MiB reads worse than 1 GiB.
-    return inUnit >= 1000 ? unit * 1024 : inUnit * unit;
-  }
+  // 256 MiB, 512 MiB, 1 GiB: no step that reads 1.46 GiB.
+  if (counting === "binary" && least > 0.5) return 2 ** Math.ceil(Math.log2(least) - 1e-9);
   const magnitude = 10 ** Math.floor(Math.log10(least));
   // A hair below, so that 0.1 + 0.2 still finds 0.3's own step.
   const leading = least / magnitude - 1e-9;
