@@ -1,0 +1,35 @@
+package metricname
+
+import "slices"
+
+var own = slices.Concat(
+	group("sonde_agent_", []string{"collector"},
+		Metric{Name: "ticks_total", Type: Counter, Help: "Runs of the collector."},
+		Metric{Name: "ticks_late_total", Type: Counter, Help: "Runs that began too late to bear the aligned time."},
+		Metric{Name: "ticks_missed_total", Type: Counter, Help: "Times at which the collector should have run and did not."},
+		Metric{Name: "collector_failures_total", Type: Counter, Help: "Runs that ended with an error or a panic."},
+		Metric{Name: "collector_duration_seconds_total", Type: Counter, Unit: "seconds", Help: "Time that the collector's runs took."},
+		Metric{Name: "collector_ignored", Type: Gauge, Help: "Devices or processes that the last run left out because there were too many; absent when there were none."},
+	),
+	group("sonde_agent_", nil,
+		Metric{Name: "samples_total", Type: Counter, Help: "Values that the agent measured."},
+		Metric{Name: "samples_dropped_total", Type: Counter, Help: "Values that were measured and given up before a server had them."},
+		Metric{Name: "batches_pending", Type: Gauge, Help: "Batches that no server has acknowledged yet."},
+		Metric{Name: "bytes_sent_total", Type: Counter, Unit: "bytes", Help: "Bytes of batches sent to servers."},
+		Metric{Name: "reconnects_total", Type: Counter, Help: "Times the agent connected again after its stream broke."},
+	),
+	group("sonde_agent_", []string{"version"},
+		Metric{Name: "info", Type: Gauge, Help: "Always 1; the label tells the agent's version."},
+	),
+	group("sonde_probe_", []string{"kind", "phase", "probe", "target"},
+		Metric{Name: "duration_seconds", Type: Histogram, Unit: "seconds", Help: "How long attempts of a probe took, by phase; a loss is not in it."},
+	),
+	group("sonde_probe_", []string{"kind", "outcome", "probe", "target"},
+		Metric{Name: "attempts_total", Type: Counter, Help: "Attempts of a probe, by how they ended."},
+	),
+	group("", nil,
+		Metric{Name: "process_cpu_seconds_total", Type: Counter, Unit: "seconds", Help: "CPU time that the agent used, in user and kernel mode."},
+		Metric{Name: "process_resident_memory_bytes", Type: Gauge, Unit: "bytes", Help: "Memory of the agent that is resident."},
+		Metric{Name: "go_goroutines", Type: Gauge, Help: "Goroutines of the agent."},
+	),
+)
