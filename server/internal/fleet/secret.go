@@ -66,3 +66,13 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 type Hash [sha256.Size]byte
 
 func (s Secret) hash() Hash { return sha256.Sum256([]byte(s)) }
+
+// ParseBearer returns the secret of an Authorization header's value, false when
+// it is of another kind.
+func ParseBearer(authorization string) (Secret, bool) {
+	scheme, secret, ok := strings.Cut(authorization, " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return "", false
+	}
+	return Secret(strings.TrimSpace(secret)), true
+}
