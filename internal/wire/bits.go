@@ -38,22 +38,23 @@ func (w *bitWriter) bit(set bool) {
 // number writes u with parameter k: small numbers around 2^k are short, and any
 // number is possible. See FORMAT.md, "Numbers".
 func (w *bitWriter) number(u uint64, k uint) {
-	n := uint(bits.Len64(u >> k))
-	if n == 0 {
-		w.bits(1<<k|u, k+1)
+	// n zeros, a one, and the low m bits of u: all but its highest, unless that
+	// is among the low k.
+	n := uint(bits.Len64(u >> (k & 63)))
+	m := n - atLeastOne(n) + k
+	mask := uint64(1)<<(m&63) - 1
+	if n+1+m <= 64 {
+		w.bits(mask+1|u&mask, n+1+m)
 		return
 	}
-	if size := 2*n + k; size <= 64 {
-		// n zeros, a one, and all bits of u but its highest.
-		m := n + k - 1
-		w.bits(1<<m|u&(1<<m-1), size)
-		return
-	}
-	m := n + k - 1
 	w.bits(0, n)
 	w.bits(1, 1)
-	w.bits(u&(1<<m-1), m)
+	w.bits(u&mask, m)
 }
+
+// atLeastOne returns 1 for n from 1 to 64 and 0 for 0, without a branch: which
+// it is cannot be predicted.
+func atLeastOne(n uint) uint { return (n + 63) >> 6 }
 
 // length writes u as its length and then its bits.
 func (w *bitWriter) length(u uint64) {
@@ -129,17 +130,29 @@ func (r *bitReader) bit() bool { return r.bits(1) == 1 }
 
 // number reads what bitWriter.number wrote with the same k.
 func (r *bitReader) number(k uint) uint64 {
-	w := r.window()
-	n := uint(bits.LeadingZeros64(w))
-	if size := 2*n + k; n > 0 && size <= 57 {
-		r.pos += size
-		m := n + k - 1
-		return 1<<m | w<<(n+1)>>(64-m)
-	} else if n == 0 && k < 57 {
-		r.pos += k + 1
-		return w << 1 >> (64 - k)
+	u, size := number(r.buf, r.pos, k)
+	if size == 0 {
+		return r.longNumber(k)
 	}
-	return r.longNumber(k)
+	r.pos += size
+	return u
+}
+
+// number returns the number at bit pos of buf and its size in bits; 0 when it
+// is not certain to fit into one window.
+func number(buf []byte, pos, k uint) (u uint64, size uint) {
+	i := pos >> 3
+	if i+8 > uint(len(buf)) {
+		return 0, 0
+	}
+	w := binary.BigEndian.Uint64(buf[i:]) << (pos & 7)
+	n := uint(bits.LeadingZeros64(w))
+	high := atLeastOne(n)
+	m := n - high + k
+	if size = n + 1 + m; size > 57 {
+		return 0, 0
+	}
+	return uint64(high)<<(m&63) | w<<((n+1)&63)>>1>>((63-m)&63), size
 }
 
 // longNumber is number for those that may not fit into one window.

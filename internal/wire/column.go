@@ -16,7 +16,7 @@ const contextBias = 256
 
 // learn takes u into account, with the weight 2^-rate.
 func (c *context) learn(u uint64, rate uint) {
-	*c += context((bits.Len64(u)<<8 - int(*c)) >> rate)
+	*c += context((bits.Len64(u)<<8 - int(*c)) >> (rate & 63))
 }
 
 // column predicts one column of integers. Encoder and decoder keep the same one
@@ -62,14 +62,93 @@ func (c *column) expect() (difference int64, k uint) {
 	return 0, c.hold.parameter()
 }
 
-// advance moves the column on to last + difference and learns from it.
+// advance moves the column on to last + difference and learns from it. A column
+// that has not changed for long has nothing to learn from not changing again.
 func (c *column) advance(difference int64) {
+	if uint64(difference)|uint64(c.hold|c.drift) == 0 {
+		return
+	}
 	c.last += difference
-	rate := uint(1 + c.age>>2)
+	rate := uint(1+c.age>>2) & 63
 	if c.age < mature {
 		c.age++
 	}
 	c.hold.learn(zigzag(difference), rate)
 	c.drift.learn(zigzag(difference-(c.step+128)>>8), rate)
 	c.step += (min(max(difference, -maxStep), maxStep)<<8 - c.step) >> rate
+}
+
+// encode writes one column of a block.
+func (c *column) encode(w *bitWriter, integers []int64) {
+	if len(integers) > 1 {
+		still := true
+		for _, m := range integers {
+			still = still && m == c.last
+		}
+		w.bit(!still)
+		if still {
+			return
+		}
+	}
+	for _, m := range integers {
+		c.put(w, m)
+	}
+}
+
+// put writes one integer.
+func (c *column) put(w *bitWriter, m int64) {
+	if !c.begun {
+		w.length(zigzag(m))
+		c.last, c.begun = m, true
+		return
+	}
+	difference := m - c.last
+	expected, k := c.expect()
+	w.number(zigzag(difference-expected), k)
+	c.advance(difference)
+}
+
+// decodeRow reads one value of each column.
+func decodeRow(r *bitReader, columns []column, values []float64) {
+	buf, pos := r.buf, r.pos // in registers
+	for i := range values {
+		c := &columns[i]
+		expected, k := c.expect()
+		u, size := number(buf, pos, k)
+		if size > 0 && c.begun {
+			pos += size
+			c.advance(unzigzag(u) + expected)
+		} else {
+			r.pos = pos
+			c.next(r)
+			pos = r.pos
+		}
+		values[i] = c.unit.value(c.last)
+	}
+	r.pos = pos
+}
+
+// next reads one integer.
+func (c *column) next(r *bitReader) {
+	if !c.begun {
+		c.last, c.begun = unzigzag(r.length()), true
+		return
+	}
+	expected, k := c.expect()
+	c.advance(unzigzag(r.number(k)) + expected)
+}
+
+// decode reads one column of a block.
+func (c *column) decode(r *bitReader, values []float64) {
+	if len(values) > 1 && !r.bit() {
+		v := c.unit.value(c.last)
+		for k := range values {
+			values[k] = v
+		}
+		return
+	}
+	for k := range values {
+		c.next(r)
+		values[k] = c.unit.value(c.last)
+	}
 }

@@ -1,8 +1,9 @@
 package wire
 
 // Limits bound what a [Decoder] takes, and with it the memory that one peer can
-// make it use: about 8 bytes a float and a bucket, 48 a histogram, and 48 a
-// column of a stream. A limit of 0 admits nothing.
+// make it use: twice 8 bytes a float and a bucket and 56 a histogram of a
+// batch, and 24 bytes a float and 104 a histogram that a stream remembers. A
+// limit of 0 admits nothing.
 type Limits struct {
 	// PayloadBytes bounds one payload.
 	PayloadBytes int
@@ -12,8 +13,8 @@ type Limits struct {
 	Ticks int
 	// Samples bounds the samples of a batch; a histogram is one.
 	Samples int
-	// Buckets bounds the buckets of all histograms of a batch together; those
-	// of one histogram are bounded by [MaxBuckets].
+	// Buckets bounds the buckets of all histograms of a batch together, and of
+	// all that a stream remembers; those of one are bounded by [MaxBuckets].
 	Buckets int
 	// Schemas bounds the schemas added.
 	Schemas int

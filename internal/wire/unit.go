@@ -21,20 +21,21 @@ const (
 )
 
 // A value is integer × multiply ÷ divide, each step rounded as IEEE 754 does.
-var unitScale = [16]struct{ multiply, divide float64 }{
-	one:       {1, 1},
-	one + 1:   {1, 1e1},
-	one + 2:   {1, 1e2},
-	one + 3:   {1, 1e3},
-	one + 4:   {1, 1e4},
-	one + 5:   {1, 1e5},
-	one + 6:   {1, 1e6},
-	one + 7:   {1, 1e7},
-	one + 8:   {1, 1e8},
-	decimals9: {1, 1e9},
-	sectors:   {512, 1},
-	kibis:     {1024, 1},
-	pages:     {4096, 1},
+// inverse is 1 ÷ multiply, exactly.
+var unitScale = [16]struct{ multiply, divide, inverse float64 }{
+	one:       {1, 1, 1},
+	one + 1:   {1, 1e1, 1},
+	one + 2:   {1, 1e2, 1},
+	one + 3:   {1, 1e3, 1},
+	one + 4:   {1, 1e4, 1},
+	one + 5:   {1, 1e5, 1},
+	one + 6:   {1, 1e6, 1},
+	one + 7:   {1, 1e7, 1},
+	one + 8:   {1, 1e8, 1},
+	decimals9: {1, 1e9, 1},
+	sectors:   {512, 1, 1.0 / 512},
+	kibis:     {1024, 1, 1.0 / 1024},
+	pages:     {4096, 1, 1.0 / 4096},
 }
 
 // preference is the order in which units are tried for a column.
@@ -56,7 +57,7 @@ func (u unit) integer(v float64) (m int64, exact bool) {
 		return int64(math.Float64bits(v)), true
 	}
 	s := &unitScale[u&15]
-	x := v / s.multiply * s.divide
+	x := v * s.inverse * s.divide
 	if !(x > -MaxCount && x < MaxCount) {
 		return 0, false
 	}
