@@ -195,7 +195,10 @@ func (e *Engine) run(ctx context.Context, method, expr string, f func(context.Co
 	e.metrics.samples.Add(float64(samples))
 
 	level := slog.LevelDebug
-	if took > slowQuery {
+	switch {
+	case outcome == Internal.String():
+		level = slog.LevelError
+	case took > slowQuery:
 		level = slog.LevelWarn
 	}
 	if e.opts.Logger.Enabled(ctx, level) {

@@ -166,3 +166,6 @@ func New(q storage.Queryable, opts Options) (*Engine, error) {
 	})
 	return e, nil
 }
+
+// MaxValues is how many values one answer may have.
+func (e *Engine) MaxValues() int { return e.opts.MaxValues }
