@@ -2,15 +2,24 @@ package uplink
 
 import (
 	"sync"
+	"time"
 
 	"sonde.dev/sonde/agent/internal/sample"
 )
 
 // batch is what one submission carries.
 type batch struct {
-	seq   uint64
-	ticks []sample.Tick
-	size  int // bytes of memory, about
+	seq    uint64
+	ticks  []sample.Tick
+	size   int // bytes of memory, about
+	sealed time.Time
+}
+
+func (b *batch) samples() (n uint64) {
+	for _, t := range b.ticks {
+		n += uint64(len(t.Floats) + len(t.Distributions))
+	}
+	return n
 }
 
 // queue keeps ticks from when they are taken until the server has acknowledged
@@ -20,6 +29,8 @@ type queue struct {
 	limit int
 	// wake has a value when there may be something new to send.
 	wake chan struct{}
+	// delay is how long batches took from being sealed to being acknowledged.
+	delay sample.Histogram
 
 	mu      sync.Mutex
 	open    batch
@@ -27,6 +38,7 @@ type queue struct {
 	lastSeq uint64
 	size    int
 	taken   uint64
+	acked   uint64
 	dropped uint64
 }
 
@@ -67,12 +79,11 @@ func (q *queue) sealLocked() {
 	}
 	q.lastSeq++
 	q.open.seq = q.lastSeq
+	q.open.sealed = time.Now()
 	q.sealed = append(q.sealed, q.open)
 	q.open = batch{ticks: make([]sample.Tick, 0, len(q.open.ticks))}
 	for q.size > q.limit && len(q.sealed) > 1 {
-		for _, t := range q.sealed[0].ticks {
-			q.dropped += uint64(len(t.Floats) + len(t.Distributions))
-		}
+		q.dropped += q.sealed[0].samples()
 		q.popLocked()
 	}
 }
@@ -109,18 +120,24 @@ func (q *queue) after(seq uint64) (batch, bool) {
 func (q *queue) ack(seq uint64) {
 	q.mu.Lock()
 	for len(q.sealed) > 0 && q.sealed[0].seq <= seq {
+		q.delay.Record(time.Since(q.sealed[0].sealed).Seconds())
+		q.acked += q.sealed[0].samples()
 		q.popLocked()
 	}
 	q.mu.Unlock()
 	q.signal()
 }
 
-// counts returns how many batches wait, and how many samples were taken and
-// dropped so far.
-func (q *queue) counts() (pending int, taken, dropped uint64) {
+// counts are of samples but for pending, which is of batches.
+type counts struct {
+	pending               int
+	taken, acked, dropped uint64
+}
+
+func (q *queue) counts() counts {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.sealed), q.taken, q.dropped
+	return counts{len(q.sealed), q.taken, q.acked, q.dropped}
 }
 
 // tickBytes is about what a tick holds in memory.

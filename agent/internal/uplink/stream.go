@@ -154,8 +154,7 @@ func (s *stream) whyEnded(received chan error, sendErr error) error {
 
 // settled reports whether everything gathered has been acknowledged.
 func (s *stream) settled() bool {
-	pending, _, _ := s.u.queue.counts()
-	return pending == 0
+	return s.u.queue.counts().pending == 0
 }
 
 func (s *stream) acked(seq uint64) {

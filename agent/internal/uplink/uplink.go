@@ -104,6 +104,7 @@ func (u *Uplink) Push(t sample.Tick) { u.queue.add(t) }
 type Stats struct {
 	Pending    int    // batches not acknowledged
 	Samples    uint64 // pushed
+	Acked      uint64 // samples that the server has made durable or refused
 	Dropped    uint64 // samples lost to a full queue
 	Refused    uint64 // samples that the server would not store
 	BytesSent  uint64 // payloads of batches, before transport
@@ -113,17 +114,22 @@ type Stats struct {
 
 // Stats returns the counts as of now.
 func (u *Uplink) Stats() Stats {
-	pending, taken, dropped := u.queue.counts()
+	n := u.queue.counts()
 	return Stats{
-		Pending:    pending,
-		Samples:    taken,
-		Dropped:    dropped,
+		Pending:    n.pending,
+		Samples:    n.taken,
+		Acked:      n.acked,
+		Dropped:    n.dropped,
 		Refused:    u.refused.Load(),
 		BytesSent:  u.bytesSent.Load(),
 		Reconnects: u.reconnects.Load(),
 		Connected:  u.stream.Load() != nil,
 	}
 }
+
+// AckDelay returns how long batches took from being sealed to being
+// acknowledged, in seconds.
+func (u *Uplink) AckDelay() sample.Snapshot { return u.queue.delay.Snapshot() }
 
 // ErrNotConnected is returned by [Uplink.Ping] while there is no stream.
 var ErrNotConnected = errors.New("not connected to a server")

@@ -1,0 +1,134 @@
+// Package agent is the metrics agent: it measures the host it runs on, probes
+// latency, and hands what it found to a server.
+//
+// # What it promises
+//
+// A collector or a probe that fails, hangs or panics costs its own samples and
+// no others, and the failure is itself a metric. Samples wait in memory, up to a
+// bound, while the server is away. The agent opens no port, and connects to its
+// servers and to the targets of its probes only.
+//
+// # What it does not
+//
+// It executes no command and writes nowhere but into its state folder.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"sonde.dev/sonde/agent/internal/collect"
+	"sonde.dev/sonde/agent/internal/probe"
+	"sonde.dev/sonde/agent/internal/procfs"
+	"sonde.dev/sonde/agent/internal/uplink"
+	"sonde.dev/sonde/internal/buildinfo"
+	sondev1 "sonde.dev/sonde/proto/gen/sonde/v1"
+)
+
+// Agent measures one host. Make it with [New].
+type Agent struct {
+	log       *slog.Logger
+	scheduler *collect.Scheduler
+	probes    *probe.Set
+	uplink    *uplink.Uplink
+}
+
+// New returns an agent that does nothing yet, but that its state folder exists
+// and can be written to.
+func New(c Config) (*Agent, error) {
+	s, err := c.check()
+	if err != nil {
+		return nil, err
+	}
+	if err := prepareStateDir(c.StateDir); err != nil {
+		return nil, fmt.Errorf("state-dir: %w", err)
+	}
+	own := procfs.Default()
+	a := &Agent{log: c.Logger}
+	a.uplink, err = uplink.New(uplink.Config{
+		Servers:            s.servers,
+		CAFile:             c.ServerCA,
+		JoinToken:          c.joinToken,
+		StateDir:           c.StateDir,
+		SubmissionInterval: c.SubmissionInterval,
+		QueueBytes:         c.QueueBytes,
+		Host:               hostFacts(collect.Facts(s.host, own)),
+		Logger:             c.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.probes = probe.NewSet(probe.Config{Pinger: a.uplink, Log: c.Logger})
+	if err := a.probes.Apply(s.probes); err != nil {
+		return nil, err
+	}
+	a.scheduler = collect.NewScheduler(c.Logger, a.uplink.Push, collect.Host(s.host, own)...)
+	a.scheduler.Add(a.probes, collect.NewSelf(own, a.scheduler, buildinfo.Version(), a.ownValues()...))
+	if err := a.scheduler.Apply(s.collectors); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// prepareStateDir makes the folder and finds out whether it can be written to,
+// so that an agent does not enrol and then lose who it is.
+func prepareStateDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".writable-*")
+	if err != nil {
+		return fmt.Errorf("%w: the agent keeps its identity there, so its user must be able to write to it", err)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// Run measures and submits until ctx ends; it then gives the server a moment to
+// acknowledge the last samples. It returns an error when the agent cannot go
+// on: it cannot enrol, or its identity is damaged.
+func (a *Agent) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.uplink.Run(ctx) })
+	group.Go(func() error { return a.probes.Run(ctx) })
+	group.Go(func() error { return a.scheduler.Run(ctx) })
+	return group.Wait()
+}
+
+// ownValues are what the uplink tells of itself.
+func (a *Agent) ownValues() []collect.Value {
+	value := func(name string, read func(uplink.Stats) float64) collect.Value {
+		return collect.Value{Name: name, Read: func() float64 { return read(a.uplink.Stats()) }}
+	}
+	return []collect.Value{
+		value("sonde_agent_batches_pending", func(s uplink.Stats) float64 { return float64(s.Pending) }),
+		value("sonde_agent_bytes_sent_total", func(s uplink.Stats) float64 { return float64(s.BytesSent) }),
+		value("sonde_agent_samples_dropped_total", func(s uplink.Stats) float64 { return float64(s.Dropped) }),
+		value("sonde_agent_samples_refused_total", func(s uplink.Stats) float64 { return float64(s.Refused) }),
+		value("sonde_agent_reconnects_total", func(s uplink.Stats) float64 { return float64(s.Reconnects) }),
+	}
+}
+
+func hostFacts(f collect.HostFacts) *sondev1.HostFacts {
+	m := &sondev1.HostFacts{
+		Hostname:     f.Hostname,
+		Os:           f.OS,
+		Arch:         f.Arch,
+		Kernel:       f.Kernel,
+		OsRelease:    f.OSRelease,
+		CpuModel:     f.CPUModel,
+		CpuCount:     uint32(f.CPUCount),
+		MemoryBytes:  f.MemoryBytes,
+		Container:    f.Container,
+		AgentVersion: buildinfo.Version(),
+	}
+	if !f.BootedAt.IsZero() {
+		m.BootedAt = timestamppb.New(f.BootedAt)
+	}
+	return m
+}

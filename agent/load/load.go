@@ -1,0 +1,241 @@
+// Package load runs many agents in one process, with the real uplink and
+// made-up samples, to find out what a server bears.
+//
+// Each agent enrols, keeps a stream of its own and submits as a real one does.
+// The values are those of a host: counters that grow by small steps, gauges that
+// wander, and some that stand still. All agents of a load take their ticks at
+// the same instants and share the memory of the values.
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"sonde.dev/sonde/agent/internal/sample"
+	"sonde.dev/sonde/agent/internal/uplink"
+	sondev1 "sonde.dev/sonde/proto/gen/sonde/v1"
+)
+
+// Config says how much load.
+type Config struct {
+	// Server is as the flag --server of sonde-agent.
+	Server    string
+	JoinToken string
+	// Agents is how many there are, Series how many series each has.
+	Agents, Series int
+	// Interval is the time between two samples of a series, Submission that
+	// between two batches.
+	Interval, Submission time.Duration
+	// Duration is how long samples are taken, once every agent has connected.
+	Duration time.Duration
+	Logger   *slog.Logger
+}
+
+// Validate returns all that is wrong with c; names are those of the flags of
+// `sonde bench agents`.
+func (c Config) Validate() error {
+	var errs []error
+	wrong := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	_, err := uplink.ParseServers(c.Server)
+	wrong(err != nil, "server: %w", err)
+	wrong(c.Agents < 1 || c.Agents > 100_000, "count: %d is not 1 to 100000", c.Agents)
+	wrong(c.Series < 1 || c.Series > 10_000, "series: %d is not 1 to 10000", c.Series)
+	wrong(c.Interval < 10*time.Millisecond, "interval: %v is shorter than 10ms", c.Interval)
+	wrong(c.Submission < c.Interval, "submission-interval: %v is shorter than the interval of samples, %v", c.Submission, c.Interval)
+	wrong(c.Duration < c.Submission, "duration: %v is shorter than the submission interval, %v", c.Duration, c.Submission)
+	return errors.Join(errs...)
+}
+
+// Report is what came of a load.
+type Report struct {
+	Agents     int
+	Connecting time.Duration // until every agent had connected
+	// Taken, Acked and Lost count samples: lost are those that were neither
+	// acknowledged by the end nor wait any more.
+	Taken, Acked, Lost uint64
+	PayloadBytes       uint64
+	Reconnects         uint64
+	// AckP50, AckP99 and AckMax are from sealing a batch to its
+	// acknowledgement, within 4.4 % above the true value.
+	AckP50, AckP99, AckMax time.Duration
+}
+
+// Run enrols the agents, waits until all are connected, takes samples for the
+// duration, and waits for their acknowledgement. measure, if not nil, is called
+// when the first sample is about to be taken.
+func Run(ctx context.Context, c Config, measure func()) (Report, error) {
+	servers, err := uplink.ParseServers(c.Server)
+	if err != nil {
+		return Report{}, err
+	}
+	dir, err := os.MkdirTemp("", "sonde-load-*")
+	if err != nil {
+		return Report{}, err
+	}
+	defer os.RemoveAll(dir)
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	running, runCtx := errgroup.WithContext(ctx)
+	uplinks := make([]*uplink.Uplink, c.Agents)
+	for i := range uplinks {
+		state := filepath.Join(dir, fmt.Sprint(i))
+		if err := os.Mkdir(state, 0o700); err != nil {
+			return Report{}, err
+		}
+		uplinks[i], err = uplink.New(uplink.Config{
+			Servers:            servers,
+			JoinToken:          func() (string, error) { return c.JoinToken, nil },
+			StateDir:           state,
+			SubmissionInterval: c.Submission,
+			QueueBytes:         16 << 20,
+			Host:               &sondev1.HostFacts{Hostname: fmt.Sprintf("load-%05d", i)},
+			Logger:             c.Logger,
+		})
+		if err != nil {
+			return Report{}, err
+		}
+		running.Go(func() error { return uplinks[i].Run(runCtx) })
+	}
+	report := Report{Agents: c.Agents}
+	begun := time.Now()
+	if err := await(runCtx, func() bool { return connected(uplinks) == c.Agents }); err != nil {
+		cancel()
+		return report, errors.Join(running.Wait(), err)
+	}
+	report.Connecting = time.Since(begun)
+	if measure != nil {
+		measure()
+	}
+	drive(runCtx, c, uplinks)
+	settle, stop := context.WithTimeout(runCtx, 30*time.Second)
+	await(settle, func() bool { return pending(uplinks) == 0 })
+	stop()
+	cancel()
+	err = running.Wait()
+	report.add(uplinks)
+	return report, err
+}
+
+// drive pushes ticks to all uplinks until the duration is over.
+func drive(ctx context.Context, c Config, uplinks []*uplink.Uplink) {
+	h := newHost(c.Series)
+	var stop atomic.Bool
+	defer time.AfterFunc(c.Duration, func() { stop.Store(true) }).Stop()
+	for !stop.Load() && ctx.Err() == nil {
+		now := time.Now()
+		next := now.Truncate(c.Interval).Add(c.Interval)
+		timer := time.NewTimer(next.Sub(now))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+		tick := h.tick(next.UnixMilli())
+		for _, u := range uplinks {
+			u.Push(tick)
+		}
+	}
+}
+
+func (r *Report) add(uplinks []*uplink.Uplink) {
+	var delay distribution
+	for _, u := range uplinks {
+		s := u.Stats()
+		r.Taken += s.Samples
+		r.Acked += s.Acked
+		r.PayloadBytes += s.BytesSent
+		r.Reconnects += s.Reconnects
+		delay.merge(u.AckDelay())
+	}
+	r.Lost = r.Taken - r.Acked
+	r.AckP50, r.AckP99, r.AckMax = delay.quantile(0.5), delay.quantile(0.99), delay.quantile(1)
+}
+
+func connected(uplinks []*uplink.Uplink) (n int) {
+	for _, u := range uplinks {
+		if u.Stats().Connected {
+			n++
+		}
+	}
+	return n
+}
+
+func pending(uplinks []*uplink.Uplink) (n int) {
+	for _, u := range uplinks {
+		n += u.Stats().Pending
+	}
+	return n
+}
+
+func await(ctx context.Context, done func() bool) error {
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for !done() {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// host makes up the values of one.
+type host struct {
+	schema *sample.Schema
+	values []float64
+	random *rand.Rand
+}
+
+func newHost(series int) *host {
+	list := make([]sample.Series, series)
+	for i := range list {
+		list[i] = sample.Series{
+			Name:   [...]string{"load_seconds_total", "load_bytes_total", "load_bytes", "load_errors_total"}[i%4],
+			Labels: []sample.Label{{Name: "device", Value: fmt.Sprint("dev", i/4)}},
+			Kind:   sample.Float,
+		}
+	}
+	return &host{
+		schema: sample.NewSchema(list),
+		values: make([]float64, series),
+		random: rand.New(rand.NewPCG(1, 2)),
+	}
+}
+
+// tick moves every value on as its kind does: seconds in hundredths, bytes by
+// packets, a gauge by pages, and errors hardly ever.
+func (h *host) tick(at int64) sample.Tick {
+	for i := range h.values {
+		switch i % 4 {
+		case 0:
+			h.values[i] = float64(int64(h.values[i]*100+0.5)+h.random.Int64N(100)) / 100
+		case 1:
+			h.values[i] += float64(h.random.IntN(100_000))
+		case 2:
+			h.values[i] = max(h.values[i]+4096*float64(h.random.IntN(201)-100), 0)
+		case 3:
+			if h.random.IntN(1000) == 0 {
+				h.values[i]++
+			}
+		}
+	}
+	floats := make([]float64, len(h.values))
+	copy(floats, h.values)
+	return sample.Tick{Schema: h.schema, Time: at, Floats: floats}
+}

@@ -1,0 +1,140 @@
+// Command sonde-agent measures the host it runs on and submits to a Sonde
+// server. See `sonde-agent --help`.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sonde.dev/sonde/agent"
+	"sonde.dev/sonde/internal/buildinfo"
+	"sonde.dev/sonde/internal/logging"
+	"sonde.dev/sonde/internal/setting"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+}
+
+// Exit codes: 0 stopped, 1 failed, 2 bad usage or configuration.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	var failure error
+	cmd := command(environ, stdout, stderr, &failure)
+	cmd.SetArgs(args)
+	if err := cmd.ExecuteContext(ctx); err != nil {
+		fmt.Fprintf(stderr, "sonde-agent: %v\n", err)
+		return exitUsage
+	}
+	if failure != nil {
+		fmt.Fprintf(stderr, "sonde-agent: %v\n", failure)
+		return exitFailed
+	}
+	return 0
+}
+
+// command returns the command. Errors of its configuration are the command's;
+// what fails later goes into failure.
+func command(environ []string, stdout, stderr io.Writer, failure *error) *cobra.Command {
+	var config agent.Config
+	var log logging.Flags
+	cmd := &cobra.Command{
+		Use:   "sonde-agent --server URL --join-token-file FILE",
+		Short: "Measure this host and probe latency, and submit to a Sonde server",
+		Long: `Measure this host and probe latency, and submit to a Sonde server.
+
+Every flag can also be given as a variable (--state-dir is SONDE_AGENT_STATE_DIR)
+or as a key of the YAML file that --config names (state-dir: …). A flag wins over
+a variable, a variable over the file.`,
+		Version:       buildinfo.String(),
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&config.Server, "server", "", "`URL` of the server, or several separated by commas")
+	fs.StringVar(&config.ServerCA, "server-ca", "", "PEM `file` of the authorities to trust for https (default the system's)")
+	fs.StringVar(&config.JoinToken, "join-token", "", "`token` to enrol with at the first start")
+	setting.Hide(fs, "join-token")
+	fs.StringVar(&config.JoinTokenFile, "join-token-file", "", "`file` with the token to enrol with at the first start")
+	fs.StringVar(&config.StateDir, "state-dir", defaultStateDir(), "`folder` for the agent's identity")
+	fs.DurationVar(&config.SubmissionInterval, "submission-interval", time.Second, "how often a batch leaves, 100ms to 10m")
+	fs.StringSliceVar(&config.Collectors, "collectors", nil, "settings of collectors, such as `cpu=200ms,processes=off`")
+	fs.StringSliceVar(&config.DefaultProbes, "default-probes", nil, "which of the default probes run: `server,server-tcp,gateway,resolver,disk,sched` (default all), or none")
+	fs.StringVar(&config.ProbesFile, "probes-file", "", "YAML `file` with a list of further probes")
+	fs.IntVar(&config.QueueBytes, "queue-bytes", 64<<20, "how much memory samples may take that the server has not acknowledged")
+	fs.StringVar(&config.ProcRoot, "proc-root", "/proc", "where the host's /proc is")
+	fs.StringVar(&config.SysRoot, "sys-root", "/sys", "where the host's /sys is")
+	fs.StringVar(&config.RootFS, "root-fs", "/", "where the host's root file system is")
+	log.Add(fs)
+	setting.AddFlags(fs)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := setting.Load(fs, "SONDE_AGENT", environ); err != nil {
+			return err
+		}
+		logger, err := log.Logger(stderr)
+		err = errors.Join(err, config.Check())
+		if err != nil {
+			return err
+		}
+		config.Logger = logger
+		switch setting.ModeOf(fs) {
+		case setting.Show:
+			*failure = setting.Print(stdout, fs)
+			return nil
+		case setting.Check:
+			return nil
+		}
+		go log.ToggleOnSignal(cmd.Context())
+		*failure = serve(cmd.Context(), config)
+		return nil
+	}
+	return cmd
+}
+
+func serve(ctx context.Context, config agent.Config) error {
+	a, err := agent.New(config)
+	if err != nil {
+		return err
+	}
+	config.Logger.Info("agent began", "version", buildinfo.Version(), "server", config.Server, "state_dir", config.StateDir)
+	err = a.Run(ctx)
+	if err == nil {
+		config.Logger.Info("agent ended")
+	}
+	return err
+}
+
+// defaultStateDir follows the XDG base directories for people and the FHS for
+// root.
+func defaultStateDir() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/sonde-agent"
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "sonde-agent")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(home, ".local", "state", "sonde-agent")
+}
