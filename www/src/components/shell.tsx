@@ -1,7 +1,175 @@
 "use client";
 
-import type { ReactNode } from "react";
+import Link from "next/link";
+import { usePathname, useRouter } from "next/navigation";
+import { useTheme } from "next-themes";
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import { isDemo } from "@/lib/transport";
+import { IconButton } from "./button";
+import { CommandPalette } from "./command-palette";
+import { ConnectionIndicator } from "./connection-indicator";
+import { modName, useHotkeys } from "./hotkeys";
+import { Icon, Mark } from "./icon";
+import { Kbd } from "./kbd";
+import { KeyboardHelp } from "./keyboard-help";
+import { Menu, MenuChoice, MenuItem, MenuSeparator } from "./menu";
+import { pages } from "./pages";
+import { ThemeSwitch, themes } from "./theme-switch";
+import { Tooltip } from "./tooltip";
 
+/** The frame of every page: navigation, connection, commands. */
 export function Shell({ children }: { children: ReactNode }) {
-  return <main id="content">{children}</main>;
+  const router = useRouter();
+  const [palette, setPalette] = useState(false);
+  const [help, setHelp] = useState(false);
+  const signOut = useRef<HTMLFormElement>(null);
+  useHotkeys({
+    "mod+k": () => setPalette(true),
+    "?": () => setHelp(true),
+    "g o": () => router.push("/"),
+    "g h": () => router.push("/host"),
+    "g l": () => router.push("/latency"),
+  });
+
+  return (
+    <div className="min-h-dvh wide:pl-52">
+      <a
+        href="#content"
+        className="fixed top-2 left-2 z-50 -translate-y-20 rounded-md bg-accent px-3 py-1.5 font-medium text-accent-ink focus:translate-y-0"
+      >
+        Skip to content
+      </a>
+      <Sidebar
+        onSearch={() => setPalette(true)}
+        onHelp={() => setHelp(true)}
+        onSignOut={() => signOut.current?.submit()}
+      />
+      <TopBar onSearch={() => setPalette(true)} />
+      <main id="content" tabIndex={-1} className="min-w-0 pb-16 outline-none wide:pb-0">
+        {children}
+      </main>
+      <BottomBar onHelp={() => setHelp(true)} onSignOut={() => signOut.current?.submit()} />
+      {isDemo ? null : <form ref={signOut} method="post" action="/logout" hidden />}
+      <CommandPalette open={palette} onOpenChange={setPalette} />
+      <KeyboardHelp open={help} onOpenChange={setHelp} />
+    </div>
+  );
+}
+
+function useIsCurrent(): (href: string) => boolean {
+  const path = usePathname();
+  return (href) => (href === "/" ? path === "/" : path.startsWith(href));
+}
+
+type Actions = { onSearch: () => void; onHelp: () => void; onSignOut: () => void };
+
+function Sidebar({ onSearch, onHelp, onSignOut }: Actions) {
+  const isCurrent = useIsCurrent();
+  return (
+    <aside className="fixed inset-y-0 left-0 z-30 hidden w-52 flex-col border-r border-line bg-surface wide:flex">
+      <div className="flex h-14 items-center gap-2 px-4 font-semibold tracking-tight">
+        <Mark />
+        Sonde
+        {isDemo ? <span className="ml-auto text-2xs font-normal text-ink-faint">Demo</span> : null}
+      </div>
+      <div className="px-3 pb-3">
+        <button
+          type="button"
+          onClick={onSearch}
+          className="flex h-8 w-full items-center gap-2 rounded-md border border-line bg-canvas px-2 text-ink-faint hover:border-line-strong"
+        >
+          <Icon name="search" />
+          <span className="flex-1 text-left">Find</span>
+          <Shortcut />
+        </button>
+      </div>
+      <nav aria-label="Main" className="flex flex-1 flex-col gap-0.5 px-3">
+        {pages.map((page) => (
+          <Link
+            key={page.href}
+            href={page.href}
+            aria-current={isCurrent(page.href) ? "page" : undefined}
+            className="flex h-8 items-center gap-2.5 rounded-md px-2 font-medium text-ink-soft hover:bg-hover hover:text-ink aria-[current=page]:bg-hover aria-[current=page]:text-ink"
+          >
+            <Icon name={page.icon} />
+            {page.name}
+          </Link>
+        ))}
+      </nav>
+      <div className="flex flex-col gap-1 border-t border-line p-3">
+        <ConnectionIndicator />
+        <div className="flex items-center gap-0.5">
+          <ThemeSwitch />
+          <Tooltip text="Keyboard">
+            <IconButton label="Keyboard" icon="help" onClick={onHelp} />
+          </Tooltip>
+          {isDemo ? null : (
+            <Tooltip text="Sign out">
+              <IconButton label="Sign out" icon="exit" onClick={onSignOut} className="ml-auto" />
+            </Tooltip>
+          )}
+        </div>
+      </div>
+    </aside>
+  );
+}
+
+/** The name of the modifier is known only in the browser. */
+function Shortcut() {
+  const [mod, setMod] = useState("");
+  useEffect(() => setMod(modName()), []);
+  return mod ? <Kbd>{mod} K</Kbd> : null;
+}
+
+function TopBar({ onSearch }: Pick<Actions, "onSearch">) {
+  return (
+    <div className="sticky top-0 z-30 flex h-12 items-center gap-2 border-b border-line bg-surface px-4 font-semibold wide:hidden">
+      <Mark />
+      Sonde
+      <div className="ml-auto flex items-center font-normal">
+        <ConnectionIndicator compact />
+        <IconButton label="Find" icon="search" onClick={onSearch} />
+      </div>
+    </div>
+  );
+}
+
+function BottomBar({ onHelp, onSignOut }: Omit<Actions, "onSearch">) {
+  const isCurrent = useIsCurrent();
+  const { theme = "system", setTheme } = useTheme();
+  const tab =
+    "flex flex-1 flex-col items-center justify-center gap-0.5 text-2xs text-ink-faint aria-[current=page]:text-accent";
+  return (
+    <nav
+      aria-label="Main"
+      className="fixed inset-x-0 bottom-0 z-30 flex h-14 border-t border-line bg-surface pb-[env(safe-area-inset-bottom)] wide:hidden"
+    >
+      {pages.map((page) => (
+        <Link key={page.href} href={page.href} aria-current={isCurrent(page.href) ? "page" : undefined} className={tab}>
+          <Icon name={page.icon} />
+          {page.name}
+        </Link>
+      ))}
+      <Menu
+        side="top"
+        trigger={
+          <button type="button" className={tab}>
+            <Icon name="more" />
+            More
+          </button>
+        }
+      >
+        <MenuChoice label="Theme" value={theme} choices={[...themes]} onChange={setTheme} />
+        <MenuSeparator />
+        <MenuItem icon="help" onClick={onHelp}>
+          Keyboard
+        </MenuItem>
+        {isDemo ? null : (
+          <MenuItem icon="exit" onClick={onSignOut}>
+            Sign out
+          </MenuItem>
+        )}
+      </Menu>
+    </nav>
+  );
 }

@@ -1,0 +1,54 @@
+"use client";
+
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { useQuery } from "@tanstack/react-query";
+import { type Agent, AgentState } from "@/gen/sonde/v1/agent_pb";
+import { type Runtime, useRuntime } from "./runtime";
+
+export const agentsKey = ["agents"] as const;
+
+const pageSize = 1_000;
+
+export async function listAllAgents(fleet: Runtime["fleet"], signal?: AbortSignal): Promise<Agent[]> {
+  const agents: Agent[] = [];
+  let pageToken = "";
+  do {
+    const page = await fleet.listAgents({ pageSize, pageToken }, { signal });
+    agents.push(...page.agents);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  return agents;
+}
+
+/** All agents in the order of their names, asked for every 2 s (5 s for more than 500). */
+export function useAgents() {
+  const { fleet } = useRuntime();
+  return useQuery({
+    queryKey: agentsKey,
+    queryFn: ({ signal }) => listAllAgents(fleet, signal),
+    refetchInterval: (query) => ((query.state.data?.length ?? 0) > 500 ? 5_000 : 2_000),
+    // Messages are not plain objects, and comparing a thousand of them costs more than it saves.
+    structuralSharing: false,
+  });
+}
+
+export type StateName = "up" | "late" | "down" | "pending";
+
+export function stateName(agent: Agent): StateName {
+  switch (agent.status?.state) {
+    case AgentState.UP:
+      return "up";
+    case AgentState.LATE:
+      return "late";
+    case AgentState.DOWN:
+      return "down";
+    default:
+      return "pending";
+  }
+}
+
+/** Milliseconds since 1970; null when it has never been seen. */
+export function lastSeenMs(agent: Agent): number | null {
+  const at = agent.status?.lastSeenAt;
+  return at ? timestampMs(at) : null;
+}
