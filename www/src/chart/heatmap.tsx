@@ -7,7 +7,7 @@ import { format } from "@/lib/format";
 import { type Cells, columnAt, drawCells, histogramPlace, paintCells } from "./cells";
 import { CursorStore, useCursor } from "./cursor";
 import { type Grid, type HistogramColumn, rowAt, rowBounds, toGrid } from "./histogram";
-import { ChartPanel, type ChartState } from "./panel";
+import { ChartPanel, type ChartState, type EmptyReason } from "./panel";
 import { rampGradient } from "./ramp";
 import { timeAxis } from "./series-options";
 import type { Column } from "./stack";
@@ -37,10 +37,15 @@ export interface HeatmapProps {
   columns: readonly HistogramColumn[];
   lines?: readonly HeatmapLine[];
   state: ChartState;
-  emptyReason?: string;
+  empty?: EmptyReason;
   height?: number;
   aside?: ReactNode;
 }
+
+const noAnswers: EmptyReason = {
+  title: "No answers in this range",
+  reason: "Nothing was asked, or nothing was answered.",
+};
 
 /** CSS pixels of a row, at the least: thinner ones are merged. */
 const ROW_HEIGHT = 3;
@@ -53,7 +58,7 @@ const SURROUND = 34;
  */
 export function Heatmap(props: HeatmapProps) {
   const { title, description, times, stepMs, columns, lines = [], state, height = 260, aside } = props;
-  const { emptyReason = "Nothing was answered, or nothing asked." } = props;
+  const { empty = noAnswers } = props;
   const container = useRef<HTMLDivElement>(null);
   const theme = useChartTheme();
   const [cursor] = useState(() => new CursorStore());
@@ -84,7 +89,7 @@ export function Heatmap(props: HeatmapProps) {
       title={title}
       description={description}
       state={state}
-      empty={grid === null ? emptyReason : undefined}
+      empty={grid === null ? empty : undefined}
       height={height}
       aside={
         <>

@@ -10,6 +10,17 @@ export type ChartState =
   /** note: why what is shown may be old. */
   | { status: "ready"; note?: string };
 
+export interface EmptyReason {
+  title: string;
+  reason: string;
+}
+
+/** What an empty chart means unless it says otherwise. */
+export const noSamples: EmptyReason = {
+  title: "No samples in this range",
+  reason: "The host may have been off, or not measured this.",
+};
+
 /** The frame of a chart: title, what it means, actions, and what stands in for it while there is nothing to draw. */
 export function ChartPanel({
   title,
@@ -26,8 +37,8 @@ export function ChartPanel({
   /** Right end of the head. */
   aside?: ReactNode;
   state: ChartState;
-  /** Why there is nothing to draw; undefined when there is. */
-  empty?: string;
+  /** What it means that there is nothing to draw; undefined when there is. */
+  empty?: EmptyReason;
   height: number;
   children: ReactNode;
   footer?: ReactNode;
@@ -71,8 +82,8 @@ export function ChartPanel({
             )}
             {state.status === "ready" && empty !== undefined && (
               <>
-                <p className="text-sm text-ink-soft">No samples in this range</p>
-                <p className="max-w-72 text-xs text-balance text-ink-faint">{empty}</p>
+                <p className="text-sm text-ink-soft">{empty.title}</p>
+                <p className="max-w-72 text-xs text-balance text-ink-faint">{empty.reason}</p>
               </>
             )}
           </div>

@@ -6,7 +6,7 @@ import type uPlot from "uplot";
 import { format } from "@/lib/format";
 import { type Cells, columnAt, drawCells, paintCells, sharePlace } from "./cells";
 import { CursorStore, useCursor } from "./cursor";
-import { ChartPanel, type ChartState } from "./panel";
+import { ChartPanel, type ChartState, noSamples } from "./panel";
 import { rampGradient } from "./ramp";
 import { timeAxis } from "./series-options";
 import type { Column } from "./stack";
@@ -68,7 +68,7 @@ export function Strips({
       title={title}
       description={description}
       state={state}
-      empty={isEmpty ? "The host may have been off, or not measured this." : undefined}
+      empty={isEmpty ? noSamples : undefined}
       height={height}
       aside={!isEmpty && <TableDialog title={title} times={times} series={strips} format={share} />}
       footer={

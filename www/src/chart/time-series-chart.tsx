@@ -5,7 +5,7 @@ import { type ReactNode, useMemo, useRef, useState } from "react";
 import { format as formatUnit, type Unit } from "@/lib/format";
 import { CursorStore } from "./cursor";
 import { Legend } from "./legend";
-import { ChartPanel, type ChartState } from "./panel";
+import { ChartPanel, type ChartState, type EmptyReason, noSamples } from "./panel";
 import { type ChartKind, type SeriesOptions, seriesOptions, type Threshold } from "./series-options";
 import { type Column, mirror, stack } from "./stack";
 import { describe } from "./summary";
@@ -40,8 +40,8 @@ export interface TimeSeriesChartProps {
   times: readonly number[];
   series: readonly ChartSeries[];
   state: ChartState;
-  /** Why a range may have no samples, for people. */
-  emptyReason?: string;
+  /** What it means when there is nothing to draw. */
+  empty?: EmptyReason;
   /** CSS pixels of the plot with its time axis. */
   height?: number;
   aside?: ReactNode;
@@ -54,12 +54,7 @@ export interface TimeSeriesChartProps {
  */
 export function TimeSeriesChart(props: TimeSeriesChartProps) {
   const { title, description, unit, kind = "line", scale = "linear", cap, times, series, state } = props;
-  const {
-    thresholds = [],
-    height = 168,
-    emptyReason = "The host may have been off, or not measured this.",
-    aside,
-  } = props;
+  const { thresholds = [], height = 168, empty = noSamples, aside } = props;
   const container = useRef<HTMLDivElement>(null);
   const theme = useChartTheme();
   const [cursor] = useState(() => new CursorStore());
@@ -93,7 +88,7 @@ export function TimeSeriesChart(props: TimeSeriesChartProps) {
       title={title}
       description={description}
       state={state}
-      empty={isEmpty ? emptyReason : undefined}
+      empty={isEmpty ? empty : undefined}
       height={height}
       aside={
         <>
