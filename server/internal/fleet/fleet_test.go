@@ -1,0 +1,507 @@
+package fleet_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"go.uber.org/goleak"
+
+	"sonde.dev/sonde/server/internal/fleet"
+	"sonde.dev/sonde/server/internal/store/sqlite"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is a fleet over a real database, with a clock that stands still.
+type world struct {
+	store     fleet.Store
+	now       time.Time
+	registrar *fleet.Registrar
+	service   *fleet.Service
+	access    *fleet.Access
+	live      *live
+	secrets   fleet.Secrets
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "fleet.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	w := &world{
+		store: store,
+		now:   time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
+		live:  &live{statuses: map[string]fleet.Status{}, ended: map[string]error{}},
+	}
+	clock := func() time.Time { return w.now }
+	w.registrar = fleet.NewRegistrar(store, clock)
+	w.service = fleet.NewService(store, w.live, clock)
+	w.access = fleet.NewAccess(store, clock)
+	if w.secrets, err = fleet.Bootstrap(t.Context(), store, clock, fleet.Secrets{}); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w *world) enroll(t *testing.T, hostname string) (fleet.Agent, fleet.Secret) {
+	t.Helper()
+	a, credential, err := w.registrar.Enroll(t.Context(), w.secrets.JoinToken, fleet.HostFacts{Hostname: hostname})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, credential
+}
+
+// live is a fleet.Live that remembers whom it disconnected.
+type live struct {
+	mu       sync.Mutex
+	statuses map[string]fleet.Status
+	ended    map[string]error
+}
+
+func (l *live) Status(id string) (fleet.Status, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, ok := l.statuses[id]
+	return s, ok
+}
+
+func (l *live) Disconnect(id string, reason error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended[id] = reason
+}
+
+func wantCode(t *testing.T, err error, want fleet.Code) {
+	t.Helper()
+	if err == nil || fleet.ErrorCode(err) != want {
+		t.Errorf("error %v has code %v, want %v", err, fleet.ErrorCode(err), want)
+	}
+}
+
+func TestEnroll(t *testing.T) {
+	w := newWorld(t)
+	for _, test := range []struct{ hostname, name string }{
+		{"web", "web"},
+		{"web", "web-2"},
+		{"", "agent"},
+		{" \x00\n", "agent-2"},
+		{"a\tb\u0085c", "abc"},
+		{strings.Repeat("é", 128), strings.Repeat("é", 128)},
+		{strings.Repeat("x", 256), strings.Repeat("x", 128)},
+	} {
+		a, credential := w.enroll(t, test.hostname)
+		if a.Name != test.name {
+			t.Errorf("hostname %q: name %q, want %q", test.hostname, a.Name, test.name)
+		}
+		if len(a.ID) != 36 || a.ID[14] != '7' {
+			t.Errorf("id %q is no UUIDv7", a.ID)
+		}
+		got, err := w.registrar.Authenticate(t.Context(), credential)
+		if diff := cmp.Diff(a, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
+			t.Errorf("authenticating: %v\n%s", err, diff)
+		}
+	}
+}
+
+func TestEnrollRefused(t *testing.T) {
+	w := newWorld(t)
+	unknown := fleet.Secret("sonde_join_" + strings.Repeat("A", 43))
+	for name, test := range map[string]struct {
+		token fleet.Secret
+		host  fleet.HostFacts
+		code  fleet.Code
+		text  string
+	}{
+		"no token":        {"", fleet.HostFacts{}, fleet.Unauthenticated, "no join token"},
+		"another secret":  {w.secrets.AdminToken, fleet.HostFacts{}, fleet.Unauthenticated, "no join token"},
+		"unknown token":   {unknown, fleet.HostFacts{}, fleet.Unauthenticated, "unknown, used up or expired"},
+		"long hostname":   {w.secrets.JoinToken, fleet.HostFacts{Hostname: strings.Repeat("x", 257)}, fleet.Invalid, `host.hostname "xxx`},
+		"broken hostname": {w.secrets.JoinToken, fleet.HostFacts{Hostname: "\xff"}, fleet.Invalid, "not valid UTF-8"},
+		"long model":      {w.secrets.JoinToken, fleet.HostFacts{CPUModel: strings.Repeat("x", 257)}, fleet.Invalid, "host.cpu_model"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := w.registrar.Enroll(t.Context(), test.token, test.host)
+			wantCode(t, err, test.code)
+			if !strings.Contains(err.Error(), test.text) || strings.Contains(err.Error(), string(unknown)) {
+				t.Errorf("message: %v", err)
+			}
+		})
+	}
+}
+
+func TestEnrollManyOfOneName(t *testing.T) {
+	w := newWorld(t)
+	const agents = 24
+	var wg sync.WaitGroup
+	got := make([]string, agents)
+	errs := make([]error, agents)
+	for i := range agents {
+		wg.Go(func() {
+			var a fleet.Agent
+			a, _, errs[i] = w.registrar.Enroll(t.Context(), w.secrets.JoinToken, fleet.HostFacts{Hostname: "web"})
+			got[i] = a.Name
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"web"}
+	for i := 2; i <= agents; i++ {
+		want = append(want, fmt.Sprintf("web-%d", i))
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAuthenticateRefused(t *testing.T) {
+	w := newWorld(t)
+	a, credential := w.enroll(t, "web")
+	if err := w.service.Remove(t.Context(), a.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []fleet.Secret{"", "x", credential, w.secrets.JoinToken} {
+		_, err := w.registrar.Authenticate(t.Context(), secret)
+		wantCode(t, err, fleet.Unauthenticated)
+	}
+	wantCode(t, w.live.ended[a.ID], fleet.Unauthenticated)
+	wantCode(t, w.service.Remove(t.Context(), a.ID), fleet.NotFound)
+}
+
+func TestSeen(t *testing.T) {
+	w := newWorld(t)
+	a, _ := w.enroll(t, "web")
+	err := w.registrar.Seen(t.Context(),
+		fleet.Sighting{AgentID: a.ID, At: w.now, Host: &fleet.HostFacts{Hostname: "web", Kernel: "6.1"}},
+		fleet.Sighting{AgentID: "00000000-0000-7000-8000-000000000000", At: w.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.service.Get(t.Context(), a.ID)
+	if err != nil || got.Agent.Host.Kernel != "6.1" || !got.Agent.LastSeenAt.Equal(w.now) || got.Status.State != fleet.Down {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	err = w.registrar.Seen(t.Context(), fleet.Sighting{AgentID: a.ID, Host: &fleet.HostFacts{OS: strings.Repeat("x", 300)}})
+	wantCode(t, err, fleet.Invalid)
+	if err := w.registrar.Seen(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestState(t *testing.T) {
+	w := newWorld(t)
+	a, _ := w.enroll(t, "web")
+	ago := func(d time.Duration) time.Time { return w.now.Add(-d) }
+	for name, test := range map[string]struct {
+		status *fleet.Status
+		want   fleet.AgentState
+	}{
+		"never seen":             {nil, fleet.Pending},
+		"session ended":          {&fleet.Status{LastSeenAt: ago(time.Second)}, fleet.Down},
+		"just connected":         {&fleet.Status{ConnectedAt: ago(3 * time.Second)}, fleet.Up},
+		"no batch ever":          {&fleet.Status{ConnectedAt: ago(3001 * time.Millisecond)}, fleet.Late},
+		"fresh batch":            {&fleet.Status{ConnectedAt: ago(time.Hour), LastBatchAt: ago(time.Second), SubmissionInterval: time.Second}, fleet.Up},
+		"batch at the bound":     {&fleet.Status{ConnectedAt: ago(time.Hour), LastBatchAt: ago(3 * time.Second), SubmissionInterval: time.Second}, fleet.Up},
+		"batch beyond the bound": {&fleet.Status{ConnectedAt: ago(time.Hour), LastBatchAt: ago(3001 * time.Millisecond), SubmissionInterval: time.Second}, fleet.Late},
+		"pongs are no batches":   {&fleet.Status{ConnectedAt: ago(time.Hour), LastBatchAt: ago(time.Minute), LastSeenAt: w.now, SubmissionInterval: time.Second}, fleet.Late},
+		"slow submission":        {&fleet.Status{ConnectedAt: ago(time.Hour), LastBatchAt: ago(29 * time.Second), SubmissionInterval: 10 * time.Second}, fleet.Up},
+		"slow submission, late":  {&fleet.Status{ConnectedAt: ago(time.Hour), LastBatchAt: ago(31 * time.Second), SubmissionInterval: 10 * time.Second}, fleet.Late},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clear(w.live.statuses)
+			if test.status != nil {
+				w.live.statuses[a.ID] = *test.status
+			}
+			got, err := w.service.Get(t.Context(), a.ID)
+			if err != nil || got.Status.State != test.want {
+				t.Errorf("state %v (%v), want %v", got.Status.State, err, test.want)
+			}
+		})
+	}
+}
+
+func TestUpdate(t *testing.T) {
+	w := newWorld(t)
+	a, _ := w.enroll(t, "one")
+	w.enroll(t, "two")
+	long := strings.Repeat("x", 129)
+	many := map[string]string{}
+	for i := range 33 {
+		many[fmt.Sprintf("l%d", i)] = ""
+	}
+	for name, test := range map[string]struct {
+		id     string
+		change fleet.Change
+		code   fleet.Code
+		text   string
+	}{
+		"id":              {"1", fleet.Change{}, fleet.Invalid, `id "1"`},
+		"unknown":         {"00000000-0000-7000-8000-000000000000", fleet.Change{}, fleet.NotFound, "there is no agent"},
+		"name taken":      {a.ID, fleet.Change{Name: new("two")}, fleet.Exists, `"two"`},
+		"name empty":      {a.ID, fleet.Change{Name: new("")}, fleet.Invalid, "name is empty"},
+		"name long":       {a.ID, fleet.Change{Name: &long}, fleet.Invalid, "129 characters"},
+		"name control":    {a.ID, fleet.Change{Name: new("a\u009fb")}, fleet.Invalid, `"a\u009fb" has a control character`},
+		"name not UTF-8":  {a.ID, fleet.Change{Name: new("a\xff")}, fleet.Invalid, "UTF-8"},
+		"labels many":     {a.ID, fleet.Change{Labels: many}, fleet.Invalid, "33"},
+		"label empty":     {a.ID, fleet.Change{Labels: map[string]string{"": ""}}, fleet.Invalid, `name ""`},
+		"label digit":     {a.ID, fleet.Change{Labels: map[string]string{"1a": ""}}, fleet.Invalid, `name "1a"`},
+		"label dash":      {a.ID, fleet.Change{Labels: map[string]string{"a-b": ""}}, fleet.Invalid, `name "a-b"`},
+		"label long":      {a.ID, fleet.Change{Labels: map[string]string{long: ""}}, fleet.Invalid, "129 bytes"},
+		"label reserved":  {a.ID, fleet.Change{Labels: map[string]string{"__x": ""}}, fleet.Invalid, "belong to the server"},
+		"label job":       {a.ID, fleet.Change{Labels: map[string]string{"job": ""}}, fleet.Invalid, "belongs to the server"},
+		"value long":      {a.ID, fleet.Change{Labels: map[string]string{"a": long + long}}, fleet.Invalid, "258 bytes"},
+		"value not UTF-8": {a.ID, fleet.Change{Labels: map[string]string{"a": "\xff"}}, fleet.Invalid, "UTF-8"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := w.service.Update(t.Context(), test.id, test.change)
+			wantCode(t, err, test.code)
+			if err != nil && (!strings.Contains(err.Error(), test.text) || len(err.Error()) > 300) {
+				t.Errorf("message: %v", err)
+			}
+		})
+	}
+	if len(w.live.ended) != 0 {
+		t.Errorf("sessions were ended: %v", w.live.ended)
+	}
+
+	got, err := w.service.Update(t.Context(), a.ID, fleet.Change{Labels: map[string]string{"site": "x"}})
+	if err != nil || got.Agent.Labels["site"] != "x" || len(w.live.ended) != 0 {
+		t.Errorf("relabelling: %+v, %v, ended %v", got, err, w.live.ended)
+	}
+	got, err = w.service.Update(t.Context(), a.ID, fleet.Change{Name: new(strings.Repeat("ü", 128))})
+	if err != nil || got.Agent.Labels["site"] != "x" {
+		t.Errorf("renaming: %+v, %v", got, err)
+	}
+	wantCode(t, w.live.ended[a.ID], fleet.Unavailable)
+}
+
+func TestList(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"c", "a", "b"} {
+		w.enroll(t, name)
+	}
+	var got []string
+	token := ""
+	for {
+		page, next, err := w.service.List(t.Context(), 2, token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range page {
+			got = append(got, a.Agent.Name)
+		}
+		if token = next; token == "" {
+			break
+		}
+	}
+	if diff := cmp.Diff([]string{"a", "b", "c"}, got); diff != "" {
+		t.Error(diff)
+	}
+	// A page that is exactly full is the last one.
+	if _, next, err := w.service.List(t.Context(), 3, ""); err != nil || next != "" {
+		t.Errorf("next %q, %v", next, err)
+	}
+	for _, test := range []struct {
+		size  int
+		token string
+	}{{-1, ""}, {10_001, ""}, {1, "!"}, {1, "_w"}} {
+		_, _, err := w.service.List(t.Context(), test.size, test.token)
+		wantCode(t, err, fleet.Invalid)
+	}
+}
+
+func TestLoginCode(t *testing.T) {
+	w := newWorld(t)
+	code, expires, err := w.access.CreateLoginCode(t.Context(), fleet.Admin)
+	if err != nil || !expires.Equal(w.now.Add(15*time.Minute)) {
+		t.Fatal(expires, err)
+	}
+	session, p, err := w.access.RedeemLoginCode(t.Context(), code)
+	if err != nil || p.Role != fleet.Admin {
+		t.Fatal(p, err)
+	}
+	_, _, err = w.access.RedeemLoginCode(t.Context(), code)
+	wantCode(t, err, fleet.Unauthenticated)
+
+	code, _, err = w.access.CreateLoginCode(t.Context(), fleet.Admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.now = w.now.Add(15 * time.Minute)
+	_, _, err = w.access.RedeemLoginCode(t.Context(), code)
+	wantCode(t, err, fleet.Unauthenticated)
+
+	got, extended, err := w.access.Session(t.Context(), session)
+	if err != nil || got != p || extended {
+		t.Errorf("session: %v, extended %t, %v", got, extended, err)
+	}
+}
+
+func TestSessionSlides(t *testing.T) {
+	w := newWorld(t)
+	session, _, err := w.access.SignIn(t.Context(), w.secrets.AdminToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		w.now = w.now.Add(29 * 24 * time.Hour)
+		if _, extended, err := w.access.Session(t.Context(), session); err != nil || !extended {
+			t.Fatalf("extended %t, %v", extended, err)
+		}
+		if _, extended, err := w.access.Session(t.Context(), session); err != nil || extended {
+			t.Fatalf("at once again: extended %t, %v", extended, err)
+		}
+	}
+	w.now = w.now.Add(fleet.SessionLifetime)
+	_, _, err = w.access.Session(t.Context(), session)
+	wantCode(t, err, fleet.Unauthenticated)
+	if n, err := w.access.DeleteExpired(t.Context()); n != 1 || err != nil {
+		t.Errorf("deleted %d, %v", n, err)
+	}
+}
+
+func TestSignOut(t *testing.T) {
+	w := newWorld(t)
+	session, _, err := w.access.SignIn(t.Context(), w.secrets.AdminToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.access.SignOut(t.Context(), session); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = w.access.Session(t.Context(), session)
+	wantCode(t, err, fleet.Unauthenticated)
+	_, _, err = w.access.SignIn(t.Context(), w.secrets.JoinToken)
+	wantCode(t, err, fleet.Unauthenticated)
+}
+
+func TestBootstrap(t *testing.T) {
+	bootstrap := func(t *testing.T, w *world, files fleet.Secrets) fleet.Secrets {
+		t.Helper()
+		got, err := fleet.Bootstrap(t.Context(), w.store, func() time.Time { return w.now }, files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	// works says whether each secret opens its door.
+	works := func(t *testing.T, w *world, s fleet.Secrets) (join, admin bool) {
+		_, _, err := w.registrar.Enroll(t.Context(), s.JoinToken, fleet.HostFacts{})
+		_, adminErr := w.access.APIToken(t.Context(), s.AdminToken)
+		return err == nil, adminErr == nil
+	}
+	wantWorks := func(t *testing.T, w *world, s fleet.Secrets, want bool) {
+		t.Helper()
+		if join, admin := works(t, w, s); join != want || admin != want {
+			t.Errorf("join token works: %t, admin token works: %t, want %t", join, admin, want)
+		}
+	}
+	t.Run("first start", func(t *testing.T) {
+		w := newWorld(t)
+		wantWorks(t, w, w.secrets, true)
+	})
+	t.Run("next start", func(t *testing.T) {
+		w := newWorld(t)
+		session, _, err := w.access.SignIn(t.Context(), w.secrets.AdminToken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bootstrap(t, w, w.secrets); got != w.secrets {
+			t.Error("the secrets changed")
+		}
+		wantWorks(t, w, w.secrets, true)
+		if _, _, err := w.access.Session(t.Context(), session); err != nil {
+			t.Errorf("the session ended: %v", err)
+		}
+	})
+	t.Run("files lost", func(t *testing.T) {
+		w := newWorld(t)
+		session, _, err := w.access.SignIn(t.Context(), w.secrets.AdminToken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, credential := w.enroll(t, "old")
+		got := bootstrap(t, w, fleet.Secrets{})
+		wantWorks(t, w, got, true)
+		wantWorks(t, w, w.secrets, false)
+		_, _, err = w.access.Session(t.Context(), session)
+		wantCode(t, err, fleet.Unauthenticated)
+		if _, err := w.registrar.Authenticate(t.Context(), credential); err != nil {
+			t.Errorf("an enrolled agent lost its credential: %v", err)
+		}
+	})
+	t.Run("database lost", func(t *testing.T) {
+		files := newWorld(t).secrets
+		w := newWorld(t)
+		if got := bootstrap(t, w, files); got != files {
+			t.Error("the secrets of the files changed")
+		}
+		wantWorks(t, w, files, true)
+		wantWorks(t, w, w.secrets, false)
+	})
+	t.Run("files hold something else", func(t *testing.T) {
+		w := newWorld(t)
+		for name, files := range map[string]fleet.Secrets{
+			"join-token":  {JoinToken: w.secrets.AdminToken, AdminToken: w.secrets.AdminToken},
+			"admin-token": {JoinToken: w.secrets.JoinToken, AdminToken: w.secrets.AdminToken[:20]},
+		} {
+			_, err := fleet.Bootstrap(t.Context(), w.store, time.Now, files)
+			wantCode(t, err, fleet.Invalid)
+			if !strings.Contains(err.Error(), "the file "+name) || strings.Contains(err.Error(), string(w.secrets.AdminToken[:20])) {
+				t.Errorf("message: %v", err)
+			}
+		}
+		wantWorks(t, w, w.secrets, true)
+	})
+}
+
+func TestSecretsDoNotPrint(t *testing.T) {
+	w := newWorld(t)
+	for _, s := range []fleet.Secret{w.secrets.JoinToken, w.secrets.AdminToken, "password"} {
+		for _, format := range []string{"%s", "%v", "%+v", "%#v", "%q"} {
+			text := fmt.Sprintf(format, struct{ S fleet.Secret }{s})
+			if strings.Contains(text, string(s[len(s)-8:])) {
+				t.Errorf("%s prints %s", format, text)
+			}
+		}
+		if got := s.LogValue().String(); strings.Contains(got, string(s[len(s)-8:])) {
+			t.Errorf("logged as %s", got)
+		}
+	}
+}
+
+func TestErrorCode(t *testing.T) {
+	cause := errors.New("cause")
+	err := fleet.Wrapf(fleet.Limit, cause, "at most %d", 3)
+	for _, test := range []struct {
+		err  error
+		want fleet.Code
+	}{
+		{err, fleet.Limit},
+		{fmt.Errorf("outer: %w", err), fleet.Limit},
+		{cause, fleet.Internal},
+		{context.Canceled, fleet.Internal},
+	} {
+		if got := fleet.ErrorCode(test.err); got != test.want {
+			t.Errorf("%v: code %v, want %v", test.err, got, test.want)
+		}
+	}
+	if !errors.Is(err, cause) || err.Error() != "at most 3: cause" {
+		t.Errorf("got %v", err)
+	}
+}
