@@ -1,0 +1,181 @@
+"use client";
+
+import { Code, ConnectError } from "@connectrpc/connect";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useRef, useState } from "react";
+import { Button, IconButton } from "@/components/button";
+import { Dialog } from "@/components/dialog";
+import { inputLook, TextField } from "@/components/field";
+import type { Agent } from "@/gen/sonde/v1/agent_pb";
+import { agentsKey } from "@/lib/agents";
+import { explain } from "@/lib/errors";
+import { useRuntime } from "@/lib/runtime";
+import { checkLabels, fieldErrors, type LabelRow } from "./labels";
+import type { AgentAction } from "./row-menu";
+
+/** The dialog of an action, or none. */
+export function AgentDialogs({ action, onDone }: { action: AgentAction | null; onDone: () => void }) {
+  // What is closing keeps its content until it has faded.
+  const last = useRef(action);
+  if (action) last.current = action;
+  const shown = last.current;
+  if (!shown) return null;
+  const props = { agent: shown.agent, onDone };
+  return (
+    <>
+      <Dialog
+        open={action?.kind === "edit"}
+        onOpenChange={onDone}
+        title="Name and labels"
+        description="Labels are for filtering and selecting. They change nothing on the host."
+      >
+        <EditForm key={shown.agent.id} {...props} />
+      </Dialog>
+      <Dialog open={action?.kind === "remove"} onOpenChange={onDone} title={`Remove ${shown.agent.name}?`}>
+        <RemoveForm {...props} />
+      </Dialog>
+    </>
+  );
+}
+
+type FormProps = { agent: Agent; onDone: () => void };
+
+function EditForm({ agent, onDone }: FormProps) {
+  const { fleet } = useRuntime();
+  const client = useQueryClient();
+  const [name, setName] = useState(agent.name);
+  const nextId = useRef(0);
+  const [rows, setRows] = useState<LabelRow[]>(() =>
+    Object.entries(agent.labels).map(([label, value]) => ({ id: nextId.current++, name: label, value })),
+  );
+  const [problem, setProblem] = useState<string>();
+  const save = useMutation({
+    mutationFn: (labels: Record<string, string>) => fleet.updateAgent({ id: agent.id, name, labels: { labels } }),
+    onSuccess: () => {
+      void client.invalidateQueries({ queryKey: agentsKey });
+      onDone();
+    },
+  });
+  const errors = save.error ? fieldErrors(save.error) : {};
+
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    const checked = checkLabels(rows);
+    setProblem(checked.problem);
+    if (checked.labels) save.mutate(checked.labels);
+  };
+  const change = (id: number, part: Partial<LabelRow>) =>
+    setRows((before) => before.map((row) => (row.id === id ? { ...row, ...part } : row)));
+  const labelsError = problem ?? errors.labels;
+
+  return (
+    <form onSubmit={submit}>
+      <TextField
+        label="Name"
+        value={name}
+        maxLength={128}
+        required
+        onChange={(e) => setName(e.target.value)}
+        error={errors.name}
+      />
+      <fieldset className="mt-4">
+        <legend className="mb-1 text-xs font-medium text-ink-soft">Labels</legend>
+        <div className="flex flex-col gap-1.5">
+          {rows.map((row, i) => (
+            <div key={row.id} className="flex items-center gap-1.5">
+              <input
+                aria-label={`Name of label ${i + 1}`}
+                value={row.name}
+                placeholder="env"
+                spellCheck={false}
+                onChange={(e) => change(row.id, { name: e.target.value })}
+                className={`${inputLook} w-2/5 min-w-0 border-control`}
+              />
+              <span aria-hidden="true" className="text-ink-faint">
+                =
+              </span>
+              <input
+                aria-label={`Value of label ${i + 1}`}
+                value={row.value}
+                placeholder="prod"
+                spellCheck={false}
+                onChange={(e) => change(row.id, { value: e.target.value })}
+                className={`${inputLook} min-w-0 flex-1 border-control`}
+              />
+              <IconButton
+                label={`Remove label ${i + 1}`}
+                icon="close"
+                onClick={() => setRows((before) => before.filter((r) => r.id !== row.id))}
+              />
+            </div>
+          ))}
+        </div>
+        {labelsError ? (
+          <p role="alert" className="mt-1 text-xs text-bad">
+            {labelsError}
+          </p>
+        ) : null}
+        <Button
+          icon="plus"
+          look="quiet"
+          className="mt-1.5 -ml-1"
+          onClick={() => setRows((before) => [...before, { id: nextId.current++, name: "", value: "" }])}
+        >
+          Add a label
+        </Button>
+      </fieldset>
+      {errors.form ? (
+        <p role="alert" className="mt-3 text-bad">
+          {errors.form}
+        </p>
+      ) : null}
+      <FormButtons onCancel={onDone} pending={save.isPending} text="Save" look="primary" />
+    </form>
+  );
+}
+
+function RemoveForm({ agent, onDone }: FormProps) {
+  const { fleet } = useRuntime();
+  const client = useQueryClient();
+  const remove = useMutation({
+    mutationFn: () =>
+      fleet.removeAgent({ id: agent.id }).catch((error) => {
+        // Somebody else was quicker.
+        if (ConnectError.from(error).code !== Code.NotFound) throw error;
+      }),
+    onSuccess: () => {
+      void client.invalidateQueries({ queryKey: agentsKey });
+      onDone();
+    },
+  });
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        remove.mutate();
+      }}
+    >
+      <p className="text-ink-soft">
+        Its credential is revoked and its session ends. What it has measured stays until retention removes it. To come
+        back, it has to join anew with a join token.
+      </p>
+      {remove.error ? (
+        <p role="alert" className="mt-3 text-bad">
+          {explain(remove.error)}
+        </p>
+      ) : null}
+      <FormButtons onCancel={onDone} pending={remove.isPending} text="Remove" look="danger" />
+    </form>
+  );
+}
+
+function FormButtons(props: { onCancel: () => void; pending: boolean; text: string; look: "primary" | "danger" }) {
+  return (
+    <div className="mt-5 flex justify-end gap-2">
+      <Button onClick={props.onCancel}>Cancel</Button>
+      <Button type="submit" look={props.look} disabled={props.pending}>
+        {props.text}
+      </Button>
+    </div>
+  );
+}
