@@ -75,7 +75,7 @@ func (g *Guard) Login() http.Handler {
 func (g *Guard) signIn(w http.ResponseWriter, r *http.Request) {
 	from := address(r)
 	if wait := g.failures.wait(from, g.now()); wait > 0 {
-		seconds := int(wait/time.Second) + 1
+		seconds := int((wait + time.Second - 1) / time.Second)
 		w.Header().Set("Retry-After", strconv.Itoa(seconds))
 		writeLogin(w, r, http.StatusTooManyRequests, login{
 			Next:  "/",
