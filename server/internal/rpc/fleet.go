@@ -1,0 +1,131 @@
+package rpc
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	sondev1 "sonde.dev/sonde/proto/gen/sonde/v1"
+	"sonde.dev/sonde/proto/gen/sonde/v1/sondev1connect"
+	"sonde.dev/sonde/server/internal/fleet"
+)
+
+// fleetService implements FleetService.
+type fleetService struct {
+	fleet *fleet.Service
+}
+
+// NewFleetHandler serves the FleetService.
+func NewFleetHandler(service *fleet.Service) (string, http.Handler) {
+	return sondev1connect.NewFleetServiceHandler(&fleetService{fleet: service}, Options(maxRequestBytes))
+}
+
+// ListAgents implements FleetService.
+func (s *fleetService) ListAgents(ctx context.Context, req *sondev1.ListAgentsRequest) (*sondev1.ListAgentsResponse, error) {
+	agents, next, err := s.fleet.List(ctx, int(req.PageSize), req.PageToken)
+	if err != nil {
+		return nil, err
+	}
+	res := &sondev1.ListAgentsResponse{
+		Agents:        make([]*sondev1.Agent, len(agents)),
+		NextPageToken: next,
+	}
+	for i, a := range agents {
+		res.Agents[i] = agentMessage(a)
+	}
+	return res, nil
+}
+
+// GetAgent implements FleetService.
+func (s *fleetService) GetAgent(ctx context.Context, req *sondev1.GetAgentRequest) (*sondev1.GetAgentResponse, error) {
+	a, err := s.fleet.Get(ctx, req.Id)
+	if err != nil {
+		return nil, err
+	}
+	return &sondev1.GetAgentResponse{Agent: agentMessage(a)}, nil
+}
+
+// UpdateAgent implements FleetService.
+func (s *fleetService) UpdateAgent(ctx context.Context, req *sondev1.UpdateAgentRequest) (*sondev1.UpdateAgentResponse, error) {
+	change := fleet.Change{Name: req.Name}
+	if req.Labels != nil {
+		change.Labels = req.Labels.Labels
+		if change.Labels == nil {
+			change.Labels = map[string]string{} // present and empty: remove all
+		}
+	}
+	a, err := s.fleet.Update(ctx, req.Id, change)
+	if err != nil {
+		return nil, err
+	}
+	return &sondev1.UpdateAgentResponse{Agent: agentMessage(a)}, nil
+}
+
+// RemoveAgent implements FleetService.
+func (s *fleetService) RemoveAgent(ctx context.Context, req *sondev1.RemoveAgentRequest) (*sondev1.RemoveAgentResponse, error) {
+	if err := s.fleet.Remove(ctx, req.Id); err != nil {
+		return nil, err
+	}
+	return &sondev1.RemoveAgentResponse{}, nil
+}
+
+func agentMessage(a fleet.AgentStatus) *sondev1.Agent {
+	return &sondev1.Agent{
+		Id:         a.Agent.ID,
+		Name:       a.Agent.Name,
+		Labels:     a.Agent.Labels,
+		Host:       hostMessage(a.Agent.Host),
+		EnrolledAt: timestamp(a.Agent.EnrolledAt),
+		Status:     statusMessage(a.Status),
+	}
+}
+
+func hostMessage(h fleet.HostFacts) *sondev1.HostFacts {
+	return &sondev1.HostFacts{
+		Hostname:     h.Hostname,
+		Os:           h.OS,
+		Arch:         h.Arch,
+		Kernel:       h.Kernel,
+		OsRelease:    h.OSRelease,
+		CpuModel:     h.CPUModel,
+		CpuCount:     h.CPUCount,
+		MemoryBytes:  h.MemoryBytes,
+		Container:    h.Container,
+		BootedAt:     timestamp(h.BootedAt),
+		AgentVersion: h.AgentVersion,
+	}
+}
+
+var states = map[fleet.AgentState]sondev1.AgentState{
+	fleet.Pending: sondev1.AgentState_AGENT_STATE_PENDING,
+	fleet.Up:      sondev1.AgentState_AGENT_STATE_UP,
+	fleet.Late:    sondev1.AgentState_AGENT_STATE_LATE,
+	fleet.Down:    sondev1.AgentState_AGENT_STATE_DOWN,
+}
+
+func statusMessage(s fleet.Status) *sondev1.AgentStatus {
+	return &sondev1.AgentStatus{
+		State:                states[s.State],
+		LastSeenAt:           timestamp(s.LastSeenAt),
+		ConnectedAt:          timestamp(s.ConnectedAt),
+		Address:              s.Address,
+		ClockSkewSeconds:     s.ClockSkew.Seconds(),
+		RoundTripSeconds:     s.RoundTrip.Seconds(),
+		Series:               s.Series,
+		SubmissionIntervalMs: uint32(s.SubmissionInterval.Milliseconds()),
+		SamplesStored:        s.SamplesStored,
+		SamplesRefused:       s.SamplesRefused,
+		LastError:            s.LastError,
+		LastErrorAt:          timestamp(s.LastErrorAt),
+	}
+}
+
+// timestamp returns a time as it travels: absent when it is zero.
+func timestamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
