@@ -25,7 +25,7 @@ import (
 //
 // The segment is replaced whole or not at all.
 func dropMarkers(segment string, logger *slog.Logger) (err error) {
-	dir := filepath.Dir(segment) + ".tmp"
+	dir := filepath.Join(filepath.Dir(segment), "rewrite.tmp")
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
