@@ -31,9 +31,11 @@ func change(now, interval int64) cadence {
 }
 
 // poll says whether a run is due at now, and how many were due and can be no more.
-func (c *cadence) poll(now int64) (due, missed int64, run bool) {
-	if now < c.next-c.interval { // the clock was set back
-		c.next = after(now, c.interval)
+// elapsed is the true time since the poll before: when the clock was set back
+// since, it may have passed another instant already.
+func (c *cadence) poll(now, elapsed int64) (due, missed int64, run bool) {
+	if now < c.next-c.interval {
+		c.next = after(max(now-elapsed, 0), c.interval)
 	}
 	if now < c.next {
 		return 0, 0, false

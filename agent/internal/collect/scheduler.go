@@ -29,10 +29,12 @@ type Scheduler struct {
 
 	samples atomic.Uint64
 
-	mu      sync.Mutex // guards the fields below, and cadence and enabled of entries
+	wake chan struct{} // capacity 1: the plan has changed
+
+	mu      sync.Mutex // guards what follows, and cadence and enabled of entries
 	entries []*entry   // fixed once running
 	running bool
-	wake    chan struct{} // capacity 1: the plan has changed
+	polled  time.Time // when dispatch was last called, by the monotonic clock
 }
 
 // entry is a collector in a scheduler.
@@ -158,7 +160,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		e.cadence = start(now, e.cadence.interval)
 		workers.Go(func() { s.work(e) })
 	}
-	s.running = true
+	s.running, s.polled = true, time.Now()
 	s.mu.Unlock()
 
 	timer := time.NewTimer(0)
@@ -189,12 +191,14 @@ func (s *Scheduler) Run(ctx context.Context) error {
 // The caller holds mu.
 func (s *Scheduler) dispatch(now time.Time) time.Duration {
 	at := now.UnixMilli()
+	elapsed := time.Since(s.polled).Milliseconds()
+	s.polled = time.Now()
 	sleep := maxSleep
 	for _, e := range s.entries {
 		if !e.enabled || e.absent.Load() {
 			continue
 		}
-		due, missed, run := e.cadence.poll(at)
+		due, missed, run := e.cadence.poll(at, elapsed)
 		if run && !e.busy.CompareAndSwap(false, true) {
 			missed, run = missed+1, false
 		}
