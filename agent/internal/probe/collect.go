@@ -3,6 +3,7 @@ package probe
 import (
 	"time"
 
+	"sonde.dev/sonde/agent/internal/collect"
 	"sonde.dev/sonde/agent/internal/sample"
 )
 
@@ -34,25 +35,38 @@ func seriesOf(runners []*runner) []sample.Series {
 	return series
 }
 
-// Tick returns what the probes have counted up to now, as of the time at. Every
-// outcome that a probe can have is there from the first tick on.
-func (s *Set) Tick(at time.Time) sample.Tick {
+// Name implements [collect.Collector].
+func (s *Set) Name() string { return "probe" }
+
+// Interval implements [collect.Collector].
+func (s *Set) Interval() time.Duration { return time.Second }
+
+// Collect implements [collect.Collector]: it reports what the probes have
+// counted up to now. Every outcome that a probe can have is there from the first
+// tick on.
+func (s *Set) Collect(_ time.Time, row *collect.Row) error {
+	s.report(row)
+	return nil
+}
+
+// values is what a row of values is for report.
+type values interface {
+	Begin(*sample.Schema)
+	Float(float64)
+	Distribution(sample.Snapshot)
+}
+
+func (s *Set) report(row values) {
 	s.mu.Lock()
 	schema, runners := s.schema, s.runners
 	s.mu.Unlock()
-	t := sample.Tick{
-		Schema:        schema,
-		Time:          at.UnixMilli(),
-		Floats:        make([]float64, 0, schema.Floats()),
-		Distributions: make([]sample.Snapshot, 0, schema.Distributions()),
-	}
+	row.Begin(schema)
 	for _, r := range runners {
 		for _, o := range r.kind.outcomes {
-			t.Floats = append(t.Floats, float64(r.stats.outcomes[o].Load()))
+			row.Float(float64(r.stats.outcomes[o].Load()))
 		}
 		for i := range r.stats.durations {
-			t.Distributions = append(t.Distributions, r.stats.durations[i].Snapshot())
+			row.Distribution(r.stats.durations[i].Snapshot())
 		}
 	}
-	return t
 }

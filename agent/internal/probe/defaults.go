@@ -138,7 +138,10 @@ func parseGateway(r io.Reader) (netip.Addr, error) {
 		}
 		// The address is printed as a number of the machine's byte order.
 		var number [4]byte
-		if n, err := hex.Decode(number[:], []byte(f[gateway])[:min(8, len(f[gateway]))]); err != nil || n != 4 {
+		if len(f[gateway]) != 2*len(number) {
+			continue
+		}
+		if _, err := hex.Decode(number[:], []byte(f[gateway])); err != nil {
 			continue
 		}
 		var addr [4]byte

@@ -21,6 +21,10 @@ type stats struct {
 	durations []sample.Histogram // by position in kind.phases
 }
 
+func newStats(k kind) *stats {
+	return &stats{durations: make([]sample.Histogram, len(k.phases))}
+}
+
 // runner makes the attempts of one probe in their time.
 type runner struct {
 	spec   Spec

@@ -59,9 +59,11 @@ func (p *schedProber) attempt(ctx context.Context, a *attempt) (Outcome, error) 
 	if err := p.timer.SetReadDeadline(deadline); err != nil {
 		return Error, err
 	}
-	stop := context.AfterFunc(ctx, func() { p.timer.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
 	for range p.wakeups {
+		// A nap is short enough not to be interrupted.
+		if err := ctx.Err(); err != nil {
+			return outcomeOf(err), err
+		}
 		late, err := p.wake(p.nap/4 + rand.N(p.nap*3/4+1))
 		if err != nil {
 			return outcomeOf(err), err

@@ -112,7 +112,7 @@ func (s *Set) newRunner(spec Spec, old *runner) *runner {
 	if old != nil && old.spec.Kind == spec.Kind && old.spec.Target == spec.Target {
 		r.stats = old.stats
 	} else {
-		r.stats = &stats{durations: make([]sample.Histogram, len(k.phases))}
+		r.stats = newStats(k)
 	}
 	return r
 }
