@@ -5,52 +5,22 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"sonde.dev/sonde/agent"
 	"sonde.dev/sonde/internal/buildinfo"
+	"sonde.dev/sonde/internal/command"
 	"sonde.dev/sonde/internal/logging"
 	"sonde.dev/sonde/internal/setting"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
-}
+func main() { command.Main(newCommand()) }
 
-// Exit codes: 0 stopped, 1 failed, 2 bad usage or configuration.
-const (
-	exitFailed = 1
-	exitUsage  = 2
-)
-
-func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	var failure error
-	cmd := command(environ, stdout, stderr, &failure)
-	cmd.SetArgs(args)
-	if err := cmd.ExecuteContext(ctx); err != nil {
-		fmt.Fprintf(stderr, "sonde-agent: %v\n", err)
-		return exitUsage
-	}
-	if failure != nil {
-		fmt.Fprintf(stderr, "sonde-agent: %v\n", failure)
-		return exitFailed
-	}
-	return 0
-}
-
-// command returns the command. Errors of its configuration are the command's;
-// what fails later goes into failure.
-func command(environ []string, stdout, stderr io.Writer, failure *error) *cobra.Command {
+func newCommand() *cobra.Command {
 	var config agent.Config
 	var log logging.Flags
 	cmd := &cobra.Command{
@@ -61,13 +31,9 @@ func command(environ []string, stdout, stderr io.Writer, failure *error) *cobra.
 Every flag can also be given as a variable (--state-dir is SONDE_AGENT_STATE_DIR)
 or as a key of the YAML file that --config names (state-dir: …). A flag wins over
 a variable, a variable over the file.`,
-		Version:       buildinfo.String(),
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Version: buildinfo.String(),
+		Args:    cobra.NoArgs,
 	}
-	cmd.SetOut(stdout)
-	cmd.SetErr(stderr)
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringVar(&config.Server, "server", "", "`URL` of the server, or several separated by commas")
@@ -87,40 +53,37 @@ a variable, a variable over the file.`,
 	log.Add(fs)
 	setting.AddFlags(fs)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := setting.Load(fs, "SONDE_AGENT", environ); err != nil {
+		if err := setting.Load(fs, "SONDE_AGENT", os.Environ()); err != nil {
 			return err
 		}
-		logger, err := log.Logger(stderr)
-		err = errors.Join(err, config.Check())
-		if err != nil {
+		logger, err := log.Logger(cmd.ErrOrStderr())
+		if err := errors.Join(err, config.Check()); err != nil {
 			return err
 		}
-		config.Logger = logger
 		switch setting.ModeOf(fs) {
 		case setting.Show:
-			*failure = setting.Print(stdout, fs)
-			return nil
+			return command.Failure(setting.Print(cmd.OutOrStdout(), fs))
 		case setting.Check:
 			return nil
 		}
+		config.Logger = logger
 		go log.ToggleOnSignal(cmd.Context())
-		*failure = serve(cmd.Context(), config)
-		return nil
+		return command.Failure(run(cmd.Context(), config))
 	}
 	return cmd
 }
 
-func serve(ctx context.Context, config agent.Config) error {
+func run(ctx context.Context, config agent.Config) error {
 	a, err := agent.New(config)
 	if err != nil {
 		return err
 	}
 	config.Logger.Info("agent began", "version", buildinfo.Version(), "server", config.Server, "state_dir", config.StateDir)
-	err = a.Run(ctx)
-	if err == nil {
-		config.Logger.Info("agent ended")
+	if err := a.Run(ctx); err != nil {
+		return err
 	}
-	return err
+	config.Logger.Info("agent ended")
+	return nil
 }
 
 // defaultStateDir follows the XDG base directories for people and the FHS for

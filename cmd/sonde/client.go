@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"sonde.dev/sonde/internal/command"
+	"sonde.dev/sonde/internal/setting"
+	sondev1 "sonde.dev/sonde/proto/gen/sonde/v1"
+	"sonde.dev/sonde/proto/gen/sonde/v1/sondev1connect"
+)
+
+// target is the server that an operator's command talks to.
+type target struct {
+	server, tokenFile string
+}
+
+func (t *target) add(fs *pflag.FlagSet) {
+	fs.StringVar(&t.server, "server", "http://127.0.0.1:7070", "`URL` of the server")
+	fs.StringVar(&t.tokenFile, "token-file", filepath.Join(defaultDataDir(), "admin-token"), "`file` with an API token")
+}
+
+// authorize returns an interceptor that sends the API token.
+func (t *target) authorize() (connect.Interceptor, error) {
+	text, err := os.ReadFile(t.tokenFile)
+	if err != nil {
+		return nil, fmt.Errorf("token-file: %w: it is the file admin-token in the server's data directory", err)
+	}
+	token := strings.TrimSpace(string(text))
+	return connect.UnaryInterceptorFunc(func(next connect.UnaryFunc) connect.UnaryFunc {
+		return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+			req.Header().Set("Authorization", "Bearer "+token)
+			return next(ctx, req)
+		}
+	}), nil
+}
+
+func newLoginLinkCommand() *cobra.Command {
+	var t target
+	cmd := &cobra.Command{
+		Use:   "login-link",
+		Short: "Print a new link that signs one browser in",
+		Args:  cobra.NoArgs,
+	}
+	fs := cmd.Flags()
+	t.add(fs)
+	setting.AddFlags(fs)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := setting.Load(fs, "SONDE", os.Environ()); err != nil {
+			return err
+		}
+		authorize, err := t.authorize()
+		if err != nil {
+			return err
+		}
+		client := sondev1connect.NewAccessServiceClient(http.DefaultClient, t.server, connect.WithInterceptors(authorize))
+		link, err := client.CreateLoginLink(cmd.Context(), &sondev1.CreateLoginLinkRequest{})
+		if err != nil {
+			return command.Failure(fmt.Errorf("asking %s for a link: %w", t.server, err))
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s%s\n", strings.TrimRight(t.server, "/"), link.Path)
+		return command.Failure(err)
+	}
+	return cmd
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sonde.dev/sonde/internal/command"
+	"sonde.dev/sonde/internal/logging"
+	"sonde.dev/sonde/internal/setting"
+	"sonde.dev/sonde/server"
+)
+
+func newServerCommand() *cobra.Command {
+	var config server.Config
+	var log logging.Flags
+	cmd := &cobra.Command{
+		Use:   "server",
+		Short: "Take samples from agents, keep them and show them",
+		Long: `Take samples from agents, keep them and show them.
+
+The first start writes two secrets into the data directory: join-token, with
+which agents enrol, and admin-token, an API token that may do everything. Every
+start prints a link that signs one browser in.
+
+Every flag can also be given as a variable (--data-dir is SONDE_DATA_DIR) or as a
+key of the YAML file that --config names (data-dir: …). A flag wins over a
+variable, a variable over the file.`,
+		Args: cobra.NoArgs,
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&config.DataDir, "data-dir", defaultDataDir(), "`folder` for everything that the server keeps")
+	fs.StringVar(&config.Listen, "listen", "127.0.0.1:7070", "`address` to listen on")
+	fs.StringVar(&config.TLS, "tls", server.TLSAuto, "auto: with --tls-cert, or on loopback without; off: without, on any address")
+	fs.StringVar(&config.TLSCert, "tls-cert", "", "PEM `file` of the certificate")
+	fs.StringVar(&config.TLSKey, "tls-key", "", "PEM `file` of its key")
+	fs.StringVar(&config.PublicURL, "public-url", "", "`URL` under which people reach the server (default made from --listen)")
+	fs.DurationVar(&config.Retention, "retention", 30*24*time.Hour, "how long samples are kept")
+	fs.Int64Var(&config.RetentionBytes, "retention-bytes", 0, "how many bytes samples may take on disk; 0 for no bound")
+	fs.IntVar(&config.MaxSeries, "max-series", 20_000, "how many series one agent may have")
+	fs.DurationVar(&config.QueryTimeout, "query-timeout", 30*time.Second, "how long a query may take")
+	fs.IntVar(&config.QuerySamples, "query-samples", 10_000_000, "how many samples a query may hold in memory")
+	log.Add(fs)
+	setting.AddFlags(fs)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := setting.Load(fs, "SONDE", os.Environ()); err != nil {
+			return err
+		}
+		logger, err := log.Logger(cmd.ErrOrStderr())
+		if err := errors.Join(err, config.Check()); err != nil {
+			return err
+		}
+		switch setting.ModeOf(fs) {
+		case setting.Show:
+			return command.Failure(setting.Print(cmd.OutOrStdout(), fs))
+		case setting.Check:
+			return nil
+		}
+		config.Logger = logger
+		config.Out = cmd.OutOrStdout()
+		go log.ToggleOnSignal(cmd.Context())
+		return command.Failure(serve(cmd.Context(), config))
+	}
+	return cmd
+}
+
+func serve(ctx context.Context, config server.Config) error {
+	s, err := server.New(ctx, config)
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx)
+}
