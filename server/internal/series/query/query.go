@@ -169,3 +169,15 @@ func New(q storage.Queryable, opts Options) (*Engine, error) {
 
 // MaxValues is how many values one answer may have.
 func (e *Engine) MaxValues() int { return e.opts.MaxValues }
+
+// Format returns an expression laid out for people. Errors are *Error.
+func (e *Engine) Format(expr string) (string, error) {
+	if err := checkExpr(expr); err != nil {
+		return "", err
+	}
+	parsed, err := e.parser.ParseExpr(expr)
+	if err != nil {
+		return "", parseError(err)
+	}
+	return parsed.Pretty(0), nil
+}
