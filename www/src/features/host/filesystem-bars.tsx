@@ -3,7 +3,7 @@
 import { explain } from "@/lib/errors";
 import { format } from "@/lib/format";
 import type { TimeRange } from "@/lib/time-range";
-import { type Filesystem, useFilesystems, usedShare } from "./use-host";
+import { type Filesystem, usedShare, useFilesystems } from "./use-host";
 
 /** From here on a bar is a warning, and an alarm. */
 const NEARLY_FULL = 0.8;
@@ -53,12 +53,7 @@ function Bar(filesystem: Filesystem) {
         </span>
       </div>
       <div
-        role="meter"
-        aria-label={`${mountpoint} used`}
-        aria-valuemin={0}
-        aria-valuemax={100}
-        aria-valuenow={Math.round(used * 100)}
-        aria-valuetext={`${format("ratio", used)} used, ${format("bytes", available)} free`}
+        aria-hidden
         className="mt-1 h-1.5 overflow-hidden rounded-full bg-sunken"
       >
         <div className={`h-full rounded-full ${color}`} style={{ width: `${Math.min(100, used * 100)}%` }} />

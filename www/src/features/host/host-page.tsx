@@ -36,7 +36,9 @@ function ChooseHost() {
     <>
       <PageHeader title="Hosts" />
       <div className="p-4 wide:px-6">
-        {error && !data && <ErrorState title="The hosts cannot be listed" error={error} onRetry={() => void refetch()} />}
+        {error && !data && (
+          <ErrorState title="The hosts cannot be listed" error={error} onRetry={() => void refetch()} />
+        )}
         {!data && !error && <Skeleton className="h-64 w-full" />}
         {data?.length === 0 && (
           <EmptyState icon="host" title="No hosts yet">
@@ -149,7 +151,7 @@ function Host({ id, latency }: { id: string; latency: (agent: string) => ReactNo
 
 function SectionBlock({ id, name, children }: { id: string; name: string; children: ReactNode }) {
   return (
-    <section id={id} aria-labelledby={`${id}-heading`} className="scroll-mt-14 pt-6 wide:scroll-mt-26">
+    <section id={id} aria-labelledby={`${id}-heading`} className="scroll-mt-20 pt-6 wide:scroll-mt-26">
       <h2 id={`${id}-heading`} className="mb-2.5 text-base">
         {name}
       </h2>

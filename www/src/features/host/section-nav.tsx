@@ -8,7 +8,7 @@ export function SectionNav({ sections }: { sections: readonly { id: string; name
   return (
     <nav
       aria-label="Sections"
-      className="sticky top-0 z-20 -mx-4 overflow-x-auto border-b border-line bg-canvas px-4 wide:top-14 wide:-mx-6 wide:px-6"
+      className="sticky top-12 z-20 -mx-4 overflow-x-auto border-b border-line bg-canvas px-4 wide:top-14 wide:-mx-6 wide:px-6"
     >
       <ul className="flex gap-1 py-1.5">
         {sections.map(({ id, name }) => (

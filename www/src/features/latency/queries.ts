@@ -1,0 +1,52 @@
+import { quote } from "@/lib/promql";
+
+/**
+ * What the latency page asks. Quantiles are read from histograms that were
+ * added up first; a quantile of quantiles or a mean of means is nowhere.
+ * Losses are failures among the attempts that were made: what was skipped was
+ * not attempted.
+ */
+
+/** Matchers that pick probes; empty parts match all. As PromQL, without braces. */
+export function matchers(filter: { agent?: string; probe?: string; kind?: string; target?: string }): string {
+  return (["agent", "probe", "kind", "target"] as const)
+    .flatMap((name) => (filter[name] ? [`${name}=${quote(filter[name])}`] : []))
+    .join(",");
+}
+
+const one = "agent, instance, probe, kind, target";
+
+function quantile(q: string, by: string, probes: string, phases: string, window: string): string {
+  const selector = [probes, phases].filter((part) => part !== "").join(",");
+  return `histogram_quantile(${q}, sum by (${by}) (rate(sonde_probe_duration_seconds{${selector}}[${window}])))`;
+}
+
+const attempts = (by: string, probes: string, outcome: string, window: string) =>
+  `sum by (${by}) (rate(sonde_probe_attempts_total{${[probes, outcome].filter((part) => part !== "").join(",")}}[${window}]))`;
+
+/** A quantile of each probe of each agent; q = 1 is the slowest answer. */
+export const probeQuantile = (q: string, probes: string, window: string) =>
+  quantile(q, one, probes, 'phase="total"', window);
+
+/** Attempts a second of each probe of each agent. */
+export const probeAttempts = (probes: string, window: string) => attempts(one, probes, 'outcome!="skipped"', window);
+
+/** Share of the attempts of each probe that failed, 0 to 1. */
+export const probeLoss = (probes: string, window: string) =>
+  `1 - ${attempts(one, probes, 'outcome="success"', window)} / ${attempts(one, probes, 'outcome!="skipped"', window)}`;
+
+/** Share of the attempts that ended in each outcome other than success. */
+export const lossByOutcome = (probes: string, window: string) =>
+  `${attempts("outcome", probes, 'outcome!~"success|skipped"', window)} / on () group_left () sum(rate(sonde_probe_attempts_total{${probes},outcome!="skipped"}[${window}]))`;
+
+/** A quantile of each phase. */
+export const phaseQuantile = (q: string, probes: string, window: string) =>
+  quantile(q, "phase", probes, 'phase!="total"', window);
+
+/** A quantile of the same target as each agent sees it. */
+export const agentQuantile = (q: string, probes: string, window: string) =>
+  quantile(q, "agent, instance", probes, 'phase="total"', window);
+
+/** The answers of each step as one histogram. */
+export const answers = (probes: string, window: string) =>
+  `sum(increase(sonde_probe_duration_seconds{${probes},phase="total"}[${window}]))`;
