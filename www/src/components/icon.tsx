@@ -52,18 +52,18 @@ export function Icon({ name, className = "" }: { name: IconName; className?: str
 export function Mark({ className = "" }: { className?: string }) {
   return (
     <svg aria-hidden="true" viewBox="0 0 20 20" fill="none" className={`size-5 shrink-0 ${className}`}>
-      <circle cx="10" cy="10" r="2.4" fill="var(--accent)" />
+      <circle cx="10" cy="10" r="2" fill="var(--accent)" />
       <path
-        d="M5.2 14.8a6.8 6.8 0 0 1 0-9.6M14.8 5.2a6.8 6.8 0 0 1 0 9.6"
+        d="M6.2 13.8a5.4 5.4 0 0 1 0-7.6M13.8 6.2a5.4 5.4 0 0 1 0 7.6"
         stroke="var(--accent)"
-        strokeWidth="1.7"
+        strokeWidth="1.5"
         strokeLinecap="round"
       />
       <path
-        d="M2.6 17.4a10.4 10.4 0 0 1 0-14.8M17.4 2.6a10.4 10.4 0 0 1 0 14.8"
+        d="M3.6 16.4a9 9 0 0 1 0-12.8M16.4 3.6a9 9 0 0 1 0 12.8"
         stroke="var(--accent)"
         strokeOpacity="0.4"
-        strokeWidth="1.7"
+        strokeWidth="1.5"
         strokeLinecap="round"
       />
     </svg>

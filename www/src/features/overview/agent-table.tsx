@@ -12,19 +12,19 @@ const rowHeight = 52;
 
 /** Widths, alignment, and from which width of the window on a column is shown. */
 const layout: Record<string, string> = {
-  state: "w-22",
-  name: "min-w-52",
+  state: "w-24",
+  name: "",
   cpu: "w-36 text-right",
-  memory: "w-24 text-right",
-  diskFull: "w-24 text-right",
-  diskBusy: "w-24 text-right max-[76rem]:hidden",
-  networkIn: "w-26 text-right",
-  networkOut: "w-26 text-right max-[68rem]:hidden",
-  latency: "w-22 text-right",
-  loss: "w-18 text-right",
-  seen: "w-24 text-right max-[72rem]:hidden",
-  version: "w-18 text-right max-[84rem]:hidden",
-  menu: "w-12 text-right",
+  memory: "w-22 text-right",
+  diskFull: "w-22 text-right",
+  diskBusy: "w-22 text-right max-[80rem]:hidden",
+  networkIn: "w-24 text-right",
+  networkOut: "w-24 text-right max-[70rem]:hidden",
+  latency: "w-20 text-right",
+  loss: "w-16 text-right",
+  seen: "w-20 text-right max-[74rem]:hidden",
+  version: "w-16 text-right max-[86rem]:hidden",
+  menu: "w-14 text-right",
 };
 
 /** All agents, of which only the rows on the screen are drawn. The window scrolls; the header stays. */
@@ -62,7 +62,7 @@ export function AgentTable(props: SortedRowsProps) {
                   key={header.id}
                   scope="col"
                   aria-sort={direction === "asc" ? "ascending" : direction === "desc" ? "descending" : undefined}
-                  className={`sticky top-14 z-20 h-9 border-b border-line bg-canvas px-2 text-left text-xs font-medium text-ink-faint first:pl-4 last:pr-4 ${layout[header.column.id]}`}
+                  className={`sticky top-14 z-20 h-9 border-b border-line bg-canvas px-2 text-left text-xs font-medium text-ink-faint first:pl-6 last:pr-4 ${layout[header.column.id]}`}
                 >
                   {header.column.getCanSort() ? (
                     <SortButton
@@ -96,7 +96,7 @@ export function AgentTable(props: SortedRowsProps) {
               {row.getAllCells().map((cell) => (
                 <td
                   key={cell.id}
-                  className={`border-b border-line px-2 py-0 first:pl-4 last:pr-4 ${layout[cell.column.id]}`}
+                  className={`border-b border-line px-2 py-0 first:pl-6 last:pr-4 ${layout[cell.column.id]}`}
                 >
                   <FlexRender cell={cell} />
                 </td>

@@ -42,7 +42,7 @@ export function MetricText({ agentId, name }: { agentId: string; name: MetricNam
 
 export function MetricValue({ name, value }: { name: MetricName; value: Metrics[MetricName] | undefined }) {
   return (
-    <span className={`tnum ${textTones[toneOf(name, value)]}`}>
+    <span className={`tnum ${name === "loss" && value === 0 ? "text-ink-faint" : textTones[toneOf(name, value)]}`}>
       <Quantity parts={parts(metricUnits[name], value)} />
     </span>
   );

@@ -1,0 +1,136 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { type QueryRangeRequest, QueryRangeResponseSchema } from "@/gen/sonde/v1/query_service_pb";
+import { LiveRange } from "./live-range";
+import { FakeWatch } from "./testing/fake-watch";
+import { absolute, relative, type TimeRange } from "./time-range";
+import { WatchHub } from "./watch";
+
+const now = 1_700_000_000_000;
+const second = 1_000;
+
+let fake: FakeWatch;
+let requests: { startMs: number; endMs: number }[];
+let failure: Error | undefined;
+let stop: () => void = () => {};
+
+beforeEach(() => {
+  vi.useFakeTimers({ now });
+  fake = new FakeWatch();
+  requests = [];
+  failure = undefined;
+});
+afterEach(() => {
+  stop();
+  vi.useRealTimers();
+});
+
+const settle = (ms = 50) => vi.advanceTimersByTimeAsync(ms);
+
+/** The value of the only series at a time is the number of the second, so that each can be told. */
+const valueAt = (ms: number) => (ms / second) % 100_000;
+
+function start(range: TimeRange) {
+  const queryRange = async (request: Partial<QueryRangeRequest>) => {
+    if (failure) throw failure;
+    const startMs = Number(request.startMs);
+    const endMs = Number(request.endMs);
+    requests.push({ startMs, endMs });
+    const steps = (endMs - startMs) / second + 1;
+    const values = Array.from({ length: steps }, (_, i) => valueAt(startMs + i * second));
+    return create(QueryRangeResponseSchema, {
+      startMs: BigInt(startMs),
+      stepMs: BigInt(second),
+      steps,
+      results: [{ series: [{ labels: { labels: { series: "x" } }, values }] }],
+    });
+  };
+  const live = new LiveRange(
+    { query: { queryRange: queryRange as never }, watch: new WatchHub(fake) },
+    { exprs: ["a"], range, stepMs: second },
+  );
+  stop = live.subscribe(() => {});
+  return live;
+}
+const send = (ms: number) => fake.send(ms, { a: { x: valueAt(ms) } }, { serverMs: Date.now() });
+const values = (live: LiveRange) => live.state().data?.results[0]?.series[0]?.values;
+const seconds = (from: number, to: number) =>
+  Array.from({ length: (to - from) / second + 1 }, (_, i) => valueAt(from + i * second));
+
+describe("LiveRange", () => {
+  it("appends live steps to history and forgets what left the window", async () => {
+    const live = start(relative("10s"));
+    expect(live.state().status).toBe("pending");
+    await settle();
+    expect(requests).toEqual([{ startMs: now - 10 * second, endMs: now }]);
+    expect(values(live)).toEqual(seconds(now - 10 * second, now));
+    const before = live.state().data;
+    send(now + second);
+    await settle();
+    expect(values(live)).toEqual(seconds(now - 9 * second, now + second));
+    expect(live.state().data).not.toBe(before);
+    expect(before?.times).toHaveLength(11);
+  });
+
+  it("reads again what it missed", async () => {
+    const live = start(relative("10s"));
+    await settle();
+    send(now + 5 * second);
+    await settle();
+    expect(requests[1]).toEqual({ startMs: now + second, endMs: now + 4 * second });
+    expect(values(live)).toEqual(seconds(now - 5 * second, now + 5 * second));
+  });
+
+  it("reads the whole window again when all of it was missed", async () => {
+    const live = start(relative("10s"));
+    await settle();
+    send(now + 60 * second);
+    await settle();
+    expect(values(live)).toEqual(seconds(now + 50 * second, now + 60 * second));
+  });
+
+  it("goes by the server's clock when the device's is an hour ahead", async () => {
+    const live = start(relative("10s"));
+    await settle();
+    const there = now - 3_600 * second;
+    send(there);
+    await settle();
+    expect(values(live)).toEqual(seconds(there - 10 * second, there));
+  });
+
+  it("reads a range that is not live once, and watches nothing", async () => {
+    const live = start(absolute(now - 20 * second, now - 10 * second));
+    await settle(5_000);
+    expect(requests).toHaveLength(1);
+    expect(fake.calls).toBe(0);
+    expect(values(live)).toHaveLength(11);
+  });
+
+  it("tries again after a passing error, and shows it meanwhile", async () => {
+    failure = new ConnectError("stopping", Code.Unavailable);
+    const live = start(relative("10s"));
+    await settle();
+    expect(live.state().status).toBe("error");
+    failure = undefined;
+    await settle(5_000);
+    expect(live.state().status).toBe("ready");
+  });
+
+  it("does not try again what cannot succeed", async () => {
+    failure = new ConnectError("1:3: parse error", Code.InvalidArgument);
+    const live = start(relative("10s"));
+    await settle();
+    failure = undefined;
+    await settle(20_000);
+    expect(live.state()).toMatchObject({ status: "error", error: { code: Code.InvalidArgument } });
+  });
+
+  it("stops with its last subscriber", async () => {
+    start(relative("10s"));
+    await settle();
+    stop();
+    await settle(3_000);
+    expect(fake.open).toHaveLength(0);
+  });
+});
