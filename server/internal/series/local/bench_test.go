@@ -150,3 +150,60 @@ func BenchmarkAppend(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkAppendAlone is the cost of one agent's tick in a group of its own: what
+// the commit and the flush cost beside the samples.
+func BenchmarkAppendAlone(b *testing.B) {
+	s, err := open(Options{Dir: b.TempDir(), MinFree: 1, Logger: slog.New(slog.DiscardHandler)},
+		tuning{segmentSize: 128 << 20, flush: durable.SyncData})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	f := newFleet(b, 1)
+	f.writes = f.writes[:1]
+	f.send(b, s)
+	b.ReportAllocs()
+	before := cpuTime(b)
+	for b.Loop() {
+		f.send(b, s)
+	}
+	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
+}
+
+// BenchmarkSecond is a second of the life of the fleet, idle time and cold caches
+// included: its batches arrive within the time given, from ticks that are
+// aligned (20 ms) to the worst case (evenly). An op is a second.
+func BenchmarkSecond(b *testing.B) {
+	for _, within := range []time.Duration{20 * time.Millisecond, time.Second} {
+		for _, pace := range []time.Duration{0, pace} {
+			b.Run(fmt.Sprintf("within=%v/pace=%v", within, pace), func(b *testing.B) {
+				s, err := open(Options{Dir: b.TempDir(), MinFree: 1, Logger: slog.New(slog.DiscardHandler)},
+					tuning{segmentSize: 128 << 20, flush: durable.SyncData, pace: pace})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer s.Close()
+				f := newFleet(b, 1)
+				f.send(b, s)
+				before := cpuTime(b)
+				for b.Loop() {
+					began := time.Now()
+					f.tick()
+					f.done.Add(len(f.writes))
+					for i, w := range f.writes {
+						if i%4 == 0 { // fewer wake-ups of this goroutine
+							time.Sleep(time.Until(began.Add(within * time.Duration(i) / benchAgents)))
+						}
+						if err := s.Append(context.Background(), w); err != nil {
+							b.Fatal(err)
+						}
+					}
+					f.done.Wait()
+					time.Sleep(time.Until(began.Add(time.Second)))
+				}
+				b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N*f.samples()), "cpu-ns/sample")
+			})
+		}
+	}
+}

@@ -21,6 +21,8 @@ type committer struct {
 	results  []series.Result
 	// newest is the highest time appended to each Target since the last commit.
 	newest map[*series.Target]int64
+	// began is when the last group was begun.
+	began time.Time
 }
 
 func (c *committer) close() error {
@@ -38,6 +40,7 @@ func (s *Store) run() {
 	for {
 		<-s.wake
 		for {
+			s.linger()
 			writes, open := s.take(spare[:0])
 			if len(writes) == 0 {
 				if !open {
@@ -53,6 +56,24 @@ func (s *Store) run() {
 			}
 			clear(writes)
 			spare = writes
+		}
+	}
+}
+
+// linger waits until the next group may begin: when it is time, or when there is
+// plenty to do, or when the store closes.
+func (s *Store) linger() {
+	wait := time.Until(s.committer.began.Add(s.tuning.pace))
+	if wait <= 0 {
+		return
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for s.queued.Load() < min(groupSamples, int64(s.options.QueueSamples)/2) && !s.isClosed() {
+		select {
+		case <-timer.C:
+			return
+		case <-s.wake:
 		}
 	}
 }
@@ -106,7 +127,7 @@ func (s *Store) appendGroup(writes []*series.Write) error {
 		s.metrics.full.Add(float64(samples))
 		return err
 	}
-	began := time.Now()
+	c.began = time.Now()
 	app := s.db.AppenderV2(context.Background())
 	for i, w := range writes {
 		for j := range w.Rows {
@@ -124,7 +145,7 @@ func (s *Store) appendGroup(writes []*series.Write) error {
 		return err
 	}
 	committed := time.Now()
-	s.metrics.commit.Observe(committed.Sub(began).Seconds())
+	s.metrics.commit.Observe(committed.Sub(c.began).Seconds())
 	for _, j := range c.logs {
 		if err := j.sync(); err != nil {
 			s.fail(err)

@@ -25,13 +25,14 @@ import (
 type tuning struct {
 	segmentSize int
 	flush       func(*os.File) error
+	pace        time.Duration
 }
 
 // Open opens the store in o.Dir and makes it when it is missing. Damaged blocks
 // and pieces of the logs are set aside into the directory "damaged" in it, and
 // reported. Errors: ErrLocked, ErrNotWritable, ErrCorrupt, series.ErrNoSpace.
 func Open(o Options) (*Store, error) {
-	return open(o, tuning{segmentSize: wlog.DefaultSegmentSize, flush: durable.SyncData})
+	return open(o, tuning{segmentSize: wlog.DefaultSegmentSize, flush: durable.SyncData, pace: pace})
 }
 
 func open(o Options, t tuning) (*Store, error) {

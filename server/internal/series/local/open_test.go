@@ -171,13 +171,12 @@ func TestDiskFullWithinACommit(t *testing.T) {
 			next := int64(2)
 			for ; ; next++ {
 				got := <-enqueue(t, s, rows(next))
-				if got.err == nil {
-					continue
+				if errors.Is(got.err, series.ErrFailed) {
+					break
 				}
-				if !errors.Is(got.err, series.ErrFailed) {
+				if got.err != nil || next > 20 {
 					t.Fatalf("write %d: %v, want ErrFailed", next, got.err)
 				}
-				break
 			}
 			if err := os.Remove(ballast); err != nil {
 				t.Fatal(err)

@@ -89,6 +89,12 @@ func (s *Store) take(empty []*series.Write) (writes []*series.Write, open bool) 
 	return writes, !s.closed
 }
 
+func (s *Store) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
 // Queryable returns the samples for queries, until Close.
 func (s *Store) Queryable() storage.Queryable { return s.db }
 
