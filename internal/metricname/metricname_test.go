@@ -140,6 +140,15 @@ Names that begin with ` + "`node_`" + ` are those of node_exporter, with ` + "`c
 own control group), so that dashboards and alerts written for them keep working. A value that a kernel does not
 give is absent, not zero.
 
+Left out are:
+
+- block devices that are no disk (loop, ram, zram, floppy) and partitions;
+- file systems that hold no files of people or are the space of another one (proc, sysfs, devtmpfs, cgroup, overlay,
+  squashfs, …), those beneath /dev, /proc and /sys, and those of single containers, pods and services (beneath
+  /var/lib/docker, /var/lib/containers/storage, /var/lib/kubelet/pods, /run/containerd, /run/credentials);
+- of mounts on one mountpoint, those hidden by the last;
+- devices and file systems beyond 256 of a collector; ` + "`sonde_agent_collector_ignored`" + ` says how many.
+
 | name | type | labels | meaning |
 | --- | --- | --- | --- |
 `)

@@ -275,6 +275,33 @@ func TestManyDevices(t *testing.T) {
 	}
 }
 
+// A tick allocates its own values and nothing else, on a large machine too.
+func TestAllocations(t *testing.T) {
+	var stat strings.Builder
+	for i := range 256 {
+		fmt.Fprintf(&stat, "cpu%d 1 2 3 4 5 6 7 8 9 10\n", i)
+	}
+	large := procfs.FS{Proc: files(t, map[string]string{"stat": stat.String() + statRest})}
+	for _, c := range append(fixtureCollectors(), newCPU(large)) {
+		if c.Interval() > time.Second {
+			continue
+		}
+		row := new(Row)
+		n := testing.AllocsPerRun(10, func() {
+			*row = Row{}
+			if err := c.Collect(testTime, row); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if n != 1 {
+			t.Errorf("%s: %v allocations a tick", c.Name(), n)
+		}
+		if len(row.floats) != row.schema.Floats() {
+			t.Errorf("%s: %d values for %d series", c.Name(), len(row.floats), row.schema.Floats())
+		}
+	}
+}
+
 func TestProcessesBeyondLimit(t *testing.T) {
 	c := newProcesses(fixture("host"))
 	c.limit = 5

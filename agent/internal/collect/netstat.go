@@ -2,7 +2,6 @@ package collect
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"sonde.dev/sonde/agent/internal/procfs"
@@ -24,7 +23,7 @@ func netstatMetric(group, name string) string {
 	if !slices.Contains(netstatNames[group], name) {
 		return ""
 	}
-	return strings.Join([]string{"node_netstat", group, name}, "_")
+	return "node_netstat_" + group + "_" + name
 }
 
 type netstat struct {

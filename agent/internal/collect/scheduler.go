@@ -19,7 +19,8 @@ import (
 )
 
 // Scheduler runs collectors. Each has a goroutine of its own, so that one which is
-// slow or hangs delays no other. Its methods may be called concurrently.
+// slow or hangs delays no other. Its methods may be called concurrently, except
+// Add, which belongs to the time before Run.
 type Scheduler struct {
 	log *slog.Logger
 	now func() time.Time // the wall clock
@@ -31,8 +32,9 @@ type Scheduler struct {
 
 	wake chan struct{} // capacity 1: the plan has changed
 
+	entries []*entry // fixed before Run
+
 	mu      sync.Mutex // guards what follows, and cadence and enabled of entries
-	entries []*entry   // fixed once running
 	running bool
 	polled  time.Time // when dispatch was last called, by the monotonic clock
 }
@@ -165,11 +167,14 @@ func (s *Scheduler) Run(ctx context.Context) error {
 
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for ctx.Err() == nil {
+	for {
 		select {
 		case <-ctx.Done():
 		case <-s.wake:
 		case <-timer.C:
+		}
+		if ctx.Err() != nil {
+			break
 		}
 		s.mu.Lock()
 		sleep := s.dispatch(s.now())

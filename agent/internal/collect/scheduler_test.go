@@ -247,7 +247,7 @@ func TestApply(t *testing.T) {
 
 func TestFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := 0
+		n, m := 0, 0
 		b := run(t,
 			newFake("flaky", time.Second, func() error {
 				n++
@@ -261,7 +261,7 @@ func TestFailures(t *testing.T) {
 			}),
 			newFake("none", time.Second, func() error { return &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist} }),
 			newFake("gone", time.Second, func() error {
-				if n > 2 {
+				if m++; m > 2 {
 					return fs.ErrNotExist
 				}
 				return nil

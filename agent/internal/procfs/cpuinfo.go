@@ -25,14 +25,14 @@ func parseCPUInfo(b []byte, s *CPUInfo) error {
 		}
 		switch key = trimSpace(key); string(key) {
 		case "processor":
-			// s390 writes "processor 0: version = …", and old ARM kernels give a
-			// model by "Processor".
 			s.Count++
+		// Old ARM kernels name the model by "Processor".
 		case "model name", "Processor", "cpu model", "cpu":
 			if s.Model == "" {
 				s.Model = string(trimSpace(value))
 			}
 		default:
+			// s390 writes "processor 0: version = …".
 			if bytes.HasPrefix(key, []byte("processor ")) {
 				s.Count++
 			}
