@@ -52,10 +52,7 @@ function Bar(filesystem: Filesystem) {
           <span className="font-medium text-ink">{format("ratio", used)}</span>
         </span>
       </div>
-      <div
-        aria-hidden
-        className="mt-1 h-1.5 overflow-hidden rounded-full bg-sunken"
-      >
+      <div aria-hidden className="mt-1 h-1.5 overflow-hidden rounded-full bg-sunken">
         <div className={`h-full rounded-full ${color}`} style={{ width: `${Math.min(100, used * 100)}%` }} />
       </div>
       <div className="tnum mt-1 flex gap-3 text-xs text-ink-faint">

@@ -17,12 +17,12 @@ export function matchers(filter: { agent?: string; probe?: string; kind?: string
 const one = "agent, instance, probe, kind, target";
 
 function quantile(q: string, by: string, probes: string, phases: string, window: string): string {
-  const selector = [probes, phases].filter((part) => part !== "").join(",");
-  return `histogram_quantile(${q}, sum by (${by}) (rate(sonde_probe_duration_seconds{${selector}}[${window}])))`;
+  // PromQL allows the comma that stays when there are no further matchers.
+  return `histogram_quantile(${q}, sum by (${by}) (rate(sonde_probe_duration_seconds{${phases},${probes}}[${window}])))`;
 }
 
 const attempts = (by: string, probes: string, outcome: string, window: string) =>
-  `sum by (${by}) (rate(sonde_probe_attempts_total{${[probes, outcome].filter((part) => part !== "").join(",")}}[${window}]))`;
+  `sum by (${by}) (rate(sonde_probe_attempts_total{${outcome},${probes}}[${window}]))`;
 
 /** A quantile of each probe of each agent; q = 1 is the slowest answer. */
 export const probeQuantile = (q: string, probes: string, window: string) =>
@@ -37,7 +37,7 @@ export const probeLoss = (probes: string, window: string) =>
 
 /** Share of the attempts that ended in each outcome other than success. */
 export const lossByOutcome = (probes: string, window: string) =>
-  `${attempts("outcome", probes, 'outcome!~"success|skipped"', window)} / on () group_left () sum(rate(sonde_probe_attempts_total{${probes},outcome!="skipped"}[${window}]))`;
+  `${attempts("outcome", probes, 'outcome!~"success|skipped"', window)} / on () group_left () sum(rate(sonde_probe_attempts_total{outcome!="skipped",${probes}}[${window}]))`;
 
 /** A quantile of each phase. */
 export const phaseQuantile = (q: string, probes: string, window: string) =>
@@ -49,4 +49,4 @@ export const agentQuantile = (q: string, probes: string, window: string) =>
 
 /** The answers of each step as one histogram. */
 export const answers = (probes: string, window: string) =>
-  `sum(increase(sonde_probe_duration_seconds{${probes},phase="total"}[${window}]))`;
+  `sum(increase(sonde_probe_duration_seconds{phase="total",${probes}}[${window}]))`;
