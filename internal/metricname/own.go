@@ -9,7 +9,7 @@ var own = slices.Concat(
 		Metric{Name: "ticks_missed_total", Type: Counter, Help: "Times at which the collector should have run and did not."},
 		Metric{Name: "collector_failures_total", Type: Counter, Help: "Runs that ended with an error or a panic."},
 		Metric{Name: "collector_duration_seconds_total", Type: Counter, Unit: "seconds", Help: "Time that the collector's runs took."},
-		Metric{Name: "collector_ignored", Type: Gauge, Help: "Devices or processes that the last run left out because there were too many; absent when there were none."},
+		Metric{Name: "collector_ignored", Type: Gauge, Help: "Devices or processes that the last run left out because there were too many or their names cannot be labels; absent when there were none."},
 	),
 	group("sonde_agent_", nil,
 		Metric{Name: "samples_total", Type: Counter, Help: "Values that the agent measured."},

@@ -32,6 +32,7 @@ package collect
 import (
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"sonde.dev/sonde/agent/internal/procfs"
 	"sonde.dev/sonde/agent/internal/sample"
@@ -83,7 +84,8 @@ func (r *Row) Float(v float64) { r.floats = append(r.floats, v) }
 func (r *Row) Distribution(s sample.Snapshot) { r.distributions = append(r.distributions, s) }
 
 // Ignore says that n things, such as devices, were left out because there were
-// more than the collector takes on. It stands in the agent's own metrics.
+// more than the collector takes on, or because their names cannot be labels. It
+// stands in the agent's own metrics.
 func (r *Row) Ignore(n int) { r.ignored = n }
 
 // tick returns the row as a tick; ok is false when there is nothing in it.
@@ -131,6 +133,14 @@ func (e every) Interval() time.Duration { return e.interval }
 
 // maxDevices bounds the devices, file systems and so on of one collector.
 const maxDevices = 256
+
+// maxLabel is the longest label value that may be sent.
+const maxLabel = 1024
+
+// labelable says whether what the kernel calls a thing can be the value of a label.
+// Kernel names may be any bytes, and one that cannot would take all other series
+// of its collector with it.
+func labelable(name []byte) bool { return len(name) <= maxLabel && utf8.Valid(name) }
 
 // series returns a float series; labels are pairs of name and value, sorted.
 func series(name string, labels ...string) sample.Series {

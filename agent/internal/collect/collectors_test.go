@@ -302,6 +302,33 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
+// A name that cannot be a label is left out and counted; the others stay.
+func TestNamesThatAreNoLabels(t *testing.T) {
+	long := strings.Repeat("x", maxLabel+1)
+	dir := files(t, map[string]string{
+		"1/net/dev": "a\nb\neth\xff: 1 0 0 0 0 0 0 0 20 2 0 0 0 0 0 0\neth0: 1 0 0 0 0 0 0 0 20 2 0 0 0 0 0 0\n",
+		"diskstats": "8 0 sd\xff 1 2 3 4 5 6 7 8 9 10 11\n8 0 sda 1 2 3 4 5 6 7 8 9 10 11\n",
+		"1/mounts":  "/dev/sda1 /" + long + " ext4 rw 0 0\n/dev/sda2 /\xff ext4 rw 0 0\n/dev/sda3 / ext4 rw 0 0\n",
+	})
+	fs := procfs.FS{Proc: dir, Sys: dir + "/none", Root: "/"}
+	for _, test := range []struct {
+		collector Collector
+		ignored   int
+	}{{newNetwork(fs), 1}, {newDisk(fs), 1}, {newFilesystem(fs), 2}} {
+		var row Row
+		if err := test.collector.Collect(testTime, &row); err != nil {
+			t.Fatal(err)
+		}
+		devices := make(map[string]bool)
+		for _, s := range row.schema.Series {
+			devices[s.Labels[0].Value] = true
+		}
+		if row.ignored != test.ignored || len(devices) != 1 {
+			t.Errorf("%s: %d ignored, devices %v", test.collector.Name(), row.ignored, devices)
+		}
+	}
+}
+
 func TestProcessesBeyondLimit(t *testing.T) {
 	c := newProcesses(fixture("host"))
 	c.limit = 5

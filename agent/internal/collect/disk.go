@@ -46,7 +46,7 @@ func (c *disk) Collect(_ time.Time, row *Row) error {
 	for _, d := range stats.Disks {
 		switch {
 		case !c.wants(d.Name):
-		case len(disks) == maxDevices:
+		case len(disks) == maxDevices || !labelable(d.Name):
 			ignored++
 		default:
 			disks = append(disks, d)

@@ -139,15 +139,19 @@ func visible(table []procfs.Mount) (mounts []mount, readOnly []bool, ignored int
 		if excludedTypes[string(m.Type)] || excludedMountpoint(m.Mountpoint) {
 			continue
 		}
+		if !labelable(m.Device) || !labelable(m.Mountpoint) || !labelable(m.Type) {
+			ignored++
+			continue
+		}
 		mounts = append(mounts, mount{
-			device: text(m.Device), mountpoint: text(m.Mountpoint), kind: text(m.Type),
+			device: string(m.Device), mountpoint: string(m.Mountpoint), kind: string(m.Type),
 		})
 		readOnly = append(readOnly, m.ReadOnly)
 	}
 	slices.Reverse(mounts)
 	slices.Reverse(readOnly)
 	if len(mounts) > maxDevices {
-		ignored = len(mounts) - maxDevices
+		ignored += len(mounts) - maxDevices
 		mounts, readOnly = mounts[:maxDevices], readOnly[:maxDevices]
 	}
 	return mounts, readOnly, ignored
@@ -191,6 +195,3 @@ func (c *filesystem) fit(mounts []mount) {
 	}
 	c.schema = sample.NewSchema(all)
 }
-
-// text makes a label value of what may be any bytes.
-func text(b []byte) string { return string(bytes.ToValidUTF8(b, []byte("\uFFFD"))) }

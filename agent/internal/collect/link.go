@@ -33,7 +33,9 @@ func (c *link) Collect(_ time.Time, row *Row) error {
 	if c.links, err = c.fs.NetLinks(c.links); err != nil {
 		return err
 	}
-	links := c.links[:min(len(c.links), maxDevices)]
+	known := len(c.links)
+	links := slices.DeleteFunc(c.links, func(l procfs.NetLink) bool { return !labelable([]byte(l.Name)) })
+	links = links[:min(len(links), maxDevices)]
 	shapes := make([]linkShape, len(links))
 	for i, l := range links {
 		shapes[i] = linkShape{name: l.Name, speed: l.SpeedBytes > 0}
@@ -50,7 +52,7 @@ func (c *link) Collect(_ time.Time, row *Row) error {
 		c.schema = sample.NewSchema(all)
 	}
 	row.Begin(c.schema)
-	row.Ignore(len(c.links) - len(links))
+	row.Ignore(known - len(links))
 	for _, l := range links {
 		row.Float(truth(l.Up))
 		if l.SpeedBytes > 0 {

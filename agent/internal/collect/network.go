@@ -44,12 +44,20 @@ func (c *network) Collect(_ time.Time, row *Row) error {
 	if err != nil {
 		return err
 	}
-	devices := dev.Devices[:min(len(dev.Devices), maxDevices)]
+	devices := dev.Devices[:0]
+	ignored := 0
+	for _, d := range dev.Devices {
+		if len(devices) == maxDevices || !labelable(d.Name) {
+			ignored++
+			continue
+		}
+		devices = append(devices, d)
+	}
 	if !c.fits(devices) {
 		c.fit(devices)
 	}
 	row.Begin(c.schema)
-	row.Ignore(len(dev.Devices) - len(devices))
+	row.Ignore(ignored)
 	for i := range devices {
 		for _, v := range devices[i].Counters {
 			row.Float(float64(v))

@@ -40,16 +40,17 @@ func (c *system) Collect(now time.Time, row *Row) error {
 	release, _ := c.fs.OSRelease()
 	var os []string
 	for _, key := range osKeys {
-		if value := release[key]; value != "" {
+		if value := release[key]; value != "" && labelable([]byte(value)) {
 			os = append(os, strings.ToLower(key), value)
 		}
 	}
 	if c.schema == nil || uname != c.uname || !slices.Equal(os, c.os) {
 		c.uname, c.os = uname, os
+		nodename := strings.ToValidUTF8(uname.Nodename, "\uFFFD")
 		all := []sample.Series{
 			series("node_time_seconds"),
 			series("node_uname_info",
-				"domainname", uname.Domainname, "machine", uname.Machine, "nodename", uname.Nodename,
+				"domainname", uname.Domainname, "machine", uname.Machine, "nodename", nodename,
 				"release", uname.Release, "sysname", uname.Sysname, "version", uname.Version),
 		}
 		if len(os) > 0 {
