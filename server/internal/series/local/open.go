@@ -111,10 +111,14 @@ func openStore(o Options, t tuning) (_ *Store, err error) {
 	return s, nil
 }
 
+// tsdbOptions sets the library up; what is not named here is its default, which
+// is Prometheus's own.
 func (s *Store) tsdbOptions() *tsdb.Options {
 	o := tsdb.DefaultOptions()
 	o.NoLockfile = true // lockDir has it
 	o.WALSegmentSize = s.tuning.segmentSize
+	// Records of floats shrink by a third, for 20 ns a sample; the logs live for
+	// some three hours, so CPU is dearer than their space.
 	o.WALCompression = compression.None
 	o.MinBlockDuration = blockRange.Milliseconds()
 	// As Prometheus does: blocks of up to a tenth of the retention.
@@ -122,7 +126,11 @@ func (s *Store) tsdbOptions() *tsdb.Options {
 	o.RetentionDuration = s.options.Retention.Milliseconds()
 	o.MaxBytes = s.options.MaxBytes
 	o.OutOfOrderTimeWindow = s.options.OutOfOrderWindow.Milliseconds()
+	// One goroutine appends, and a tick seen in part is seen whole with the next
+	// look: isolation would cost 16 bytes a series and time for nothing.
 	o.IsolationDisabled = true
+	// XOR2 saves 0.1 bytes a sample here, but its format is still called
+	// experimental, and blocks must stay readable for years and by other tools.
 	o.FloatChunkEncoding = chunkenc.EncXOR
 	return o
 }
