@@ -7,6 +7,8 @@ export default defineConfig({
   test: {
     environment: "jsdom",
     include: ["src/**/*.test.{ts,tsx}"],
+    // Generous, because machines that test are often busy; nothing waits that long when all is well.
+    testTimeout: 20_000,
     setupFiles: ["src/lib/testing/setup.ts"],
   },
 });

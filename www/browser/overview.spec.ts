@@ -1,0 +1,126 @@
+import AxeBuilder from "@axe-core/playwright";
+import { expect, type Page, test } from "@playwright/test";
+
+const sizes = [
+  { name: "wide", width: 1440, height: 900 },
+  { name: "phone", width: 390, height: 844 },
+];
+
+async function expectNoViolations(page: Page) {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  expect(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).join(", ")}`)).toEqual([]);
+}
+
+for (const colorScheme of ["light", "dark"] as const) {
+  for (const { name, width, height } of sizes) {
+    test.describe(`${colorScheme}, ${name}`, () => {
+      test.use({ colorScheme, viewport: { width, height } });
+
+      test("the overview has no axe violations", async ({ page }) => {
+        await page.goto("/");
+        await expect(page.getByText("cache-ams-01").first()).toBeVisible();
+        await expect(page.getByText("Live").first()).toBeVisible();
+        await expectNoViolations(page);
+        expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+      });
+
+      test("menus and dialogs have no axe violations", async ({ page }) => {
+        await page.goto("/");
+        await page.getByRole("button", { name: "Actions for cache-ams-01" }).click();
+        await expectNoViolations(page);
+        await page.getByRole("menuitem", { name: "Name and labels" }).click();
+        await expect(page.getByRole("dialog")).toBeVisible();
+        await expectNoViolations(page);
+        await page.keyboard.press("Escape");
+        await page.keyboard.press("Control+k");
+        await expect(page.getByRole("combobox")).toBeFocused();
+        await expectNoViolations(page);
+        await page.keyboard.press("Escape");
+        await page.keyboard.press("?");
+        await expect(page.getByRole("dialog", { name: "Keyboard" })).toBeVisible();
+        await expectNoViolations(page);
+      });
+    });
+  }
+}
+
+test.describe("wide", () => {
+  test.use({ viewport: { width: 1440, height: 900 } });
+
+  test("values move", async ({ page }) => {
+    await page.goto("/");
+    const row = page.getByRole("row").filter({ hasText: "cache-ams-01" });
+    await expect(row).toContainText("%");
+    const before = await row.innerText();
+    await expect.poll(() => row.innerText(), { timeout: 10_000 }).not.toBe(before);
+  });
+
+  test("a filter and a sort live in the URL", async ({ page }) => {
+    await page.goto("/");
+    await page.keyboard.press("/");
+    await page.keyboard.type("role=db");
+    await expect(page.getByRole("row")).toHaveCount(5);
+    await page.getByRole("button", { name: "Memory" }).click();
+    await expect(page).toHaveURL(/q=role(=|%3D)db/);
+    await expect(page).toHaveURL(/sort=-memory/);
+    await page.reload();
+    await expect(page.getByRole("row")).toHaveCount(5);
+    await expect(page.getByRole("columnheader", { name: "Memory" })).toHaveAttribute("aria-sort", "descending");
+  });
+
+  test("states filter", async ({ page }) => {
+    await page.goto("/");
+    await page.getByRole("button", { name: "1 down" }).click();
+    await expect(page.getByRole("row")).toHaveCount(2);
+    await page.getByLabel("Filter hosts").fill("nothing-is-called-so");
+    await page.getByRole("button", { name: "Clear the filter" }).first().click();
+    await expect(page.getByText("cache-ams-01").first()).toBeVisible();
+  });
+
+  test("a host is renamed, and a taken name is refused", async ({ page }) => {
+    await page.goto("/");
+    await page.getByRole("button", { name: "Actions for cache-ams-01" }).click();
+    await page.getByRole("menuitem", { name: "Name and labels" }).click();
+    const name = page.getByLabel("Name", { exact: true });
+    await name.fill("db-fra-01");
+    await page.getByRole("button", { name: "Save" }).click();
+    await expect(page.getByText("is taken by another agent")).toBeVisible();
+    await expect(name).toHaveAttribute("aria-invalid", "true");
+    await name.fill("aaa-first");
+    await page.getByRole("button", { name: "Save" }).click();
+    await expect(page.getByRole("dialog")).toBeHidden();
+    await expect(page.getByRole("link", { name: "aaa-first" }).first()).toBeVisible();
+  });
+
+  test("a host is removed", async ({ page }) => {
+    await page.goto("/");
+    await page.getByRole("button", { name: "Actions for cache-ams-01" }).click();
+    await page.getByRole("menuitem", { name: "Remove" }).click();
+    await page.getByRole("button", { name: "Remove", exact: true }).click();
+    await expect(page.getByRole("row").filter({ hasText: "cache-ams-01" })).toHaveCount(0);
+  });
+
+  test("the palette leads to a host", async ({ page }) => {
+    await page.goto("/");
+    await page.keyboard.press("Control+k");
+    await page.keyboard.type("edge-hel");
+    await page.keyboard.press("Enter");
+    await expect(page).toHaveURL(/\/host\?id=/);
+  });
+
+  test("a thousand hosts are there within a second of the first paint", async ({ page }) => {
+    await page.goto("/?agents=1000");
+    await expect(page.getByRole("row").nth(3)).toBeVisible();
+    const shownMs = await page.evaluate(() => performance.now());
+    const painted = await page.evaluate(
+      () => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0,
+    );
+    test
+      .info()
+      .annotations.push({ type: "ms", description: `${Math.round(shownMs)} shown, ${Math.round(painted)} painted` });
+    expect(await page.getByRole("row").count()).toBeLessThan(60);
+    await expect(page.getByRole("table")).toHaveAttribute("aria-rowcount", "1001");
+    await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight));
+    await expect(page.getByText("worker-lon").last()).toBeVisible();
+  });
+});

@@ -1,0 +1,65 @@
+import { Code, ConnectError, createRouterTransport, type Transport } from "@connectrpc/connect";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { createDemoTransport } from "@/demo/transport";
+import { FleetService } from "@/gen/sonde/v1/fleet_service_pb";
+import { type Rendered, render, until } from "@/lib/testing/render";
+import { Overview } from "./overview";
+
+let page: Rendered | undefined;
+afterEach(() => page?.close());
+
+const show = async (transport: Transport, search = "") => {
+  page = await render(<Overview />, { transport, search });
+  return page.container;
+};
+
+describe("Overview", () => {
+  it("shows what is being read, then the summary of all states and the worst hosts", async () => {
+    const container = await show(createDemoTransport({ agents: 12 }));
+    expect(container.querySelector("[role=status]")?.textContent).toContain("Reading the hosts");
+    await until(() => expect(container.textContent).toContain("Busiest CPU"));
+    await until(() => {
+      const buttons = [...container.querySelectorAll("button[aria-pressed]")].map((b) => b.textContent);
+      expect(buttons).toEqual(["9 up", "1 late", "1 down", "1 pending"]);
+    });
+    await until(() => expect(container.querySelectorAll("ol li a").length).toBe(12));
+  });
+
+  it("filters by the URL and says when nothing matches", async () => {
+    const container = await show(createDemoTransport({ agents: 12 }), "?q=env%3Dnowhere");
+    await until(() => expect(container.textContent).toContain("None of 12 hosts matches"));
+  });
+
+  it("tells a fresh server's owner how to add a host", async () => {
+    const empty = createRouterTransport(({ service }) => service(FleetService, { listAgents: () => ({}) }));
+    const container = await show(empty);
+    await until(() => expect(container.textContent).toContain("sonde-agent --server http://localhost"));
+  });
+
+  it("shows why the hosts could not be read", async () => {
+    const failing = createRouterTransport(({ service }) =>
+      service(FleetService, {
+        listAgents: () => {
+          throw new ConnectError("not for you", Code.PermissionDenied);
+        },
+      }),
+    );
+    const container = await show(failing);
+    await until(() => expect(container.querySelector("[role=alert]")?.textContent).toContain("not allowed"));
+  });
+
+  it("goes on when the second page of hosts fails for a moment", async () => {
+    let calls = 0;
+    const flaky = createRouterTransport(({ service }) =>
+      service(FleetService, {
+        listAgents: () => {
+          if (calls++ === 0) throw new ConnectError("stopping", Code.Unavailable);
+          return {};
+        },
+      }),
+    );
+    vi.spyOn(Math, "random").mockReturnValue(0);
+    const container = await show(flaky);
+    await until(() => expect(container.textContent).toContain("No host has joined yet"));
+  });
+});
