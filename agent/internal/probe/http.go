@@ -48,7 +48,7 @@ func checkHTTP(s *Spec) error {
 }
 
 // httpProber makes requests, directly and never through a proxy. Its times are
-// taken in this process.
+// taken in this process, but for that of the connection's handshake.
 type httpProber struct {
 	method    string
 	target    string
@@ -71,7 +71,13 @@ func newHTTPProber(s Spec, cfg *Config) prober {
 	dialer := net.Dialer{Resolver: cfg.Resolver, FallbackDelay: -1}
 	p.client = http.Client{
 		Transport: &http.Transport{
-			DialContext:       dialer.DialContext,
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := dialer.DialContext(ctx, network, address)
+				if t, ok := ctx.Value(httpTimesKey{}).(*httpTimes); ok && err == nil {
+					t.connected(conn)
+				}
+				return conn, err
+			},
 			TLSClientConfig:   &tls.Config{InsecureSkipVerify: s.HTTP.SkipVerify},
 			DisableKeepAlives: !s.HTTP.Reuse,
 			// The body is timed as it comes over the network.
@@ -93,7 +99,8 @@ func newHTTPProber(s Spec, cfg *Config) prober {
 
 func (p *httpProber) attempt(ctx context.Context, a *attempt) (Outcome, error) {
 	var t httpTimes
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, t.trace()), p.method, p.target, nil)
+	traced := context.WithValue(httptrace.WithClientTrace(ctx, t.trace()), httpTimesKey{}, &t)
+	req, err := http.NewRequestWithContext(traced, p.method, p.target, nil)
 	if err != nil {
 		return Error, err
 	}
@@ -124,6 +131,9 @@ func (p *httpProber) close() error {
 	return nil
 }
 
+// httpTimesKey is the key of the *httpTimes in a context.
+type httpTimesKey struct{}
+
 // httpTimes adds up the phases of the requests of an attempt. Its hooks run on
 // goroutines of the transport, some even after the attempt.
 type httpTimes struct {
@@ -131,6 +141,7 @@ type httpTimes struct {
 	begin   [phaseCount]time.Time
 	took    [phaseCount]time.Duration
 	ended   [phaseCount]bool
+	last    time.Duration // the phase that ended last
 	inTLS   bool
 	answers bool // a connection was made, so what follows is up to the server
 }
@@ -145,10 +156,22 @@ func (t *httpTimes) end(p phase) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.begin[p].IsZero() {
-		t.took[p] += time.Since(t.begin[p])
+		t.last = time.Since(t.begin[p])
+		t.took[p] += t.last
 		t.begin[p] = time.Time{}
 		t.ended[p] = true
 	}
+}
+
+// connected replaces the time of the handshake by what the kernel has measured.
+func (t *httpTimes) connected(conn net.Conn) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.took[phaseConnect] += handshake(tcp, t.last) - t.last
 }
 
 func (t *httpTimes) trace() *httptrace.ClientTrace {

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -132,6 +133,7 @@ func TestHTTP(t *testing.T) {
 	t.Cleanup(secure.Close)
 	_, port, _ := net.SplitHostPort(plain.Listener.Addr().String())
 	garbage := listen(t, func(c net.Conn) {
+		http.ReadRequest(bufio.NewReader(c))
 		io.WriteString(c, "this is no HTTP\r\n\r\n")
 		c.Close()
 	})

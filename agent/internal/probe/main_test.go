@@ -190,7 +190,7 @@ func serveDNS(t testing.TB, handle dns.HandlerFunc) string {
 }
 
 // resolverOf returns a resolver that knows sonde.test as 127.0.0.1, slow.test
-// not in time, and no other name.
+// never, and no other name.
 func resolverOf(t testing.TB) *net.Resolver {
 	addr := serveDNS(t, func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg).SetReply(q)
@@ -209,7 +209,12 @@ func resolverOf(t testing.TB) *net.Resolver {
 	})
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, "udp", addr)
+		conn, err := d.DialContext(ctx, "udp", addr)
+		if err == nil {
+			// The resolver goes on waiting for some seconds after its caller left.
+			t.Cleanup(func() { conn.Close() })
+		}
+		return conn, err
 	}}
 }
 
