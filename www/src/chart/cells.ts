@@ -57,12 +57,17 @@ export function fillPixels(
   }
 }
 
+/** The count at the upper end of the ramp: with next to nothing in the cells, no cell shouts. */
+export function rampTop(grid: Grid): number {
+  return Math.max(4, Math.ceil(grid.max));
+}
+
 /** Where the cells of a histogram grid stand on the ramp. */
 export function histogramPlace(grid: Grid): (column: number, row: number) => number {
   return (column, row) => {
     if (grid.totals[column] === 0) return GAP;
     const count = grid.counts[column * grid.rows + row] as number;
-    return count > 0 ? rampIndex(count, grid.max) : CLEAR;
+    return count > 0 ? rampIndex(count, rampTop(grid)) : CLEAR;
   };
 }
 

@@ -4,12 +4,12 @@ import "./chart.css";
 import { type ReactNode, type RefObject, useMemo, useRef, useState } from "react";
 import type uPlot from "uplot";
 import { format } from "@/lib/format";
-import { type Cells, columnAt, drawCells, histogramPlace, paintCells } from "./cells";
+import { type Cells, columnAt, drawCells, histogramPlace, paintCells, rampTop } from "./cells";
 import { CursorStore, useCursor } from "./cursor";
 import { type Grid, type HistogramColumn, rowAt, rowBounds, toGrid } from "./histogram";
 import { ChartPanel, type ChartState, type EmptyReason } from "./panel";
 import { rampGradient } from "./ramp";
-import { timeAxis } from "./series-options";
+import { PADDING, timeAxis } from "./series-options";
 import type { Column } from "./stack";
 import { summarize } from "./summary";
 import { TableDialog } from "./table-dialog";
@@ -48,7 +48,7 @@ const noAnswers: EmptyReason = {
 };
 
 /** CSS pixels of a row, at the least: thinner ones are merged. */
-const ROW_HEIGHT = 3;
+const ROW_HEIGHT = 4;
 /** Head room and time axis within the height. */
 const SURROUND = 34;
 
@@ -99,7 +99,7 @@ export function Heatmap(props: HeatmapProps) {
       }
       footer={
         <div className="flex min-h-7 flex-wrap items-center gap-x-4 px-3.5 pb-2 text-xs">
-          {grid && theme && <CountLegend max={grid.max} theme={theme.name} />}
+          {grid && theme && <CountLegend max={rampTop(grid)} theme={theme.name} />}
           {grid && lines.length > 0 && (
             <button
               type="button"
@@ -152,7 +152,7 @@ function toCells(grid: Grid, times: readonly number[], stepMs: number, theme: Th
 
 function heatmapOptions(colors: ColorToken[], theme: Theme, cells: () => Cells | null): PlotOptions {
   return {
-    padding: [8, 8, 0, 0],
+    padding: PADDING,
     scales: {
       x: { time: true, auto: false },
       y: {
@@ -188,7 +188,7 @@ function CountLegend({ max, theme }: { max: number; theme: "light" | "dark" }) {
     <span className="flex items-center gap-2 text-ink-soft">
       <span>1</span>
       <span aria-hidden className="h-2 w-24 rounded-sm" style={{ background: rampGradient(theme) }} />
-      <span className="tnum">{format("count", Math.round(max))}</span>
+      <span className="tnum">{format("count", max)}</span>
       <span className="text-ink-faint">answers a cell</span>
     </span>
   );

@@ -81,15 +81,35 @@ export function drawingResolution(columns: readonly HistogramColumn[], span: num
 }
 
 /**
+ * Rows are merged until the cells that hold anything hold two values on
+ * average: with few values a column, finer rows show nothing but single dots.
+ * Never coarser than this, though: a row of 19 %.
+ */
+const COARSEST_WHEN_SPARSE = 2;
+const VALUES_PER_CELL = 2;
+
+function isSparse({ counts, totals }: Grid): boolean {
+  let cells = 0;
+  for (const count of counts) if (count > 0) cells++;
+  let values = 0;
+  for (const total of totals) values += total;
+  return values < cells * VALUES_PER_CELL;
+}
+
+/**
  * The grid of the columns for a height of `pixels`. Merging adds counts, so a
  * row is exactly what a histogram of that resolution would have held.
  */
 export function toGrid(columns: readonly HistogramColumn[], pixels: number): Grid | null {
   const bounds = extent(columns);
-  if (bounds === null) {
-    return null;
-  }
-  const resolution = drawingResolution(columns, bounds[1] - bounds[0], pixels);
+  if (bounds === null) return null;
+  let resolution = drawingResolution(columns, bounds[1] - bounds[0], pixels);
+  let grid = gridOf(columns, bounds, resolution);
+  while (resolution > COARSEST_WHEN_SPARSE && isSparse(grid)) grid = gridOf(columns, bounds, --resolution);
+  return grid;
+}
+
+function gridOf(columns: readonly HistogramColumn[], bounds: [number, number], resolution: number): Grid {
   const scale = 2 ** resolution;
   const first = Math.floor(bounds[0] * scale) + 1;
   const rows = Math.max(1, Math.ceil(bounds[1] * scale) - first + 1);

@@ -31,7 +31,7 @@ export function Near({
     return () => observer.disconnect();
   }, []);
   return (
-    <div ref={place} className="min-w-0" style={near ? undefined : { height: kept }}>
+    <div ref={place} className="h-full min-w-0" style={near ? undefined : { height: kept }}>
       {near && children}
     </div>
   );

@@ -49,7 +49,7 @@ export function ChartPanel({
     <section
       aria-labelledby={heading}
       aria-busy={state.status === "loading"}
-      className="group/panel min-w-0 rounded-lg border border-line bg-surface"
+      className="group/panel h-full min-w-0 rounded-lg border border-line bg-surface"
     >
       <header className="flex min-h-9 items-center gap-1.5 py-1 pr-1.5 pl-3">
         <h3 id={heading} className="truncate text-sm font-medium text-ink">

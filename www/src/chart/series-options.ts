@@ -31,14 +31,16 @@ export interface SeriesOptions extends ValueAxisOptions {
 
 /** Opacity of areas; stacked ones are opaque, because each covers the sum below it. */
 const AREA = 0.16;
-const STACK = 0.5;
+const STACK = 0.55;
+/** CSS pixels around the plot; at the right half of a time label stands out. */
+export const PADDING: uPlot.Padding = [8, 18, 0, 0];
 
 /** The options of a chart of lines or areas. */
 export function seriesOptions(options: SeriesOptions, theme: Theme): PlotOptions {
   const { kind, styles, thresholds } = options;
   const surface = theme.color("surface");
   return {
-    padding: [8, 8, 0, 0],
+    padding: PADDING,
     scales: {
       x: { time: true, auto: false },
       y: { range: valueRange(options), distr: options.scale === "log" ? 3 : 1 },

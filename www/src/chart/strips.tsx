@@ -8,7 +8,7 @@ import { type Cells, columnAt, drawCells, paintCells, sharePlace } from "./cells
 import { CursorStore, useCursor } from "./cursor";
 import { ChartPanel, type ChartState, noSamples } from "./panel";
 import { rampGradient } from "./ramp";
-import { timeAxis } from "./series-options";
+import { PADDING, timeAxis } from "./series-options";
 import type { Column } from "./stack";
 import { describe } from "./summary";
 import { TableDialog } from "./table-dialog";
@@ -108,7 +108,7 @@ function toCells(strips: readonly Strip[], times: readonly number[], stepMs: num
 
 function stripOptions(labels: string[], theme: Theme, cells: () => Cells | null): PlotOptions {
   return {
-    padding: [8, 8, 0, 0],
+    padding: PADDING,
     scales: { x: { time: true, auto: false }, y: { range: () => [0, Math.max(1, labels.length)] } },
     axes: [
       timeAxis(theme),

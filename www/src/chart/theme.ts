@@ -37,6 +37,17 @@ export function mix(color: string, over: string, share: number): string {
   return `#${mixed.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
 }
 
+/** #abc as #aabbcc: the build shortens colours where it can. */
+export function longHex(color: string): string {
+  const short = /^#([0-9a-f])([0-9a-f])([0-9a-f])$/i.exec(color);
+  return short
+    ? `#${short
+        .slice(1)
+        .map((digit) => digit + digit)
+        .join("")}`
+    : color;
+}
+
 function read(): Theme {
   const root = document.documentElement;
   const style = getComputedStyle(root);
@@ -47,7 +58,7 @@ function read(): Theme {
     color(token) {
       let color = colors.get(token);
       if (color === undefined) {
-        color = style.getPropertyValue(`--${token}`).trim();
+        color = longHex(style.getPropertyValue(`--${token}`).trim());
         colors.set(token, color);
       }
       return color;

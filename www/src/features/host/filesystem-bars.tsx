@@ -13,7 +13,7 @@ const FULL = 0.92;
 export function FilesystemBars({ agent, range }: { agent: string; range: TimeRange }) {
   const { data, error } = useFilesystems(agent, range);
   return (
-    <section aria-label="File systems by use" className="min-w-0 rounded-lg border border-line bg-surface">
+    <section aria-label="File systems by use" className="h-full min-w-0 rounded-lg border border-line bg-surface">
       <h3 className="px-3 py-2 text-sm font-medium">Space</h3>
       {error && !data && (
         <p role="alert" className="px-3 pb-3 text-bad">

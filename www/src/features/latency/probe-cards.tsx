@@ -49,15 +49,21 @@ export function ProbeCards({ agent }: { agent: string }) {
               <span className="ml-auto shrink-0 text-2xs text-ink-faint">{kindNames[row.kind] ?? row.kind}</span>
             </span>
             <span className="truncate text-xs text-ink-faint">{row.target}</span>
-            <Sparkline values={history.get(printProbe(row)) ?? []} color="series-3" width={136} height={26} />
-            <span className="tnum flex flex-wrap gap-x-3 text-xs text-ink-soft">
-              <span>
-                p50 <span className="text-ink">{format("seconds", row.p50)}</span>
+            <span className="mt-auto flex items-end justify-between gap-2">
+              <span className="tnum text-xs text-ink-soft">
+                <span className="block whitespace-nowrap">
+                  p50 <span className="text-ink">{format("seconds", row.p50)}</span>
+                </span>
+                <span className="block whitespace-nowrap">
+                  p99 <span className="font-medium text-ink">{format("seconds", row.p99)}</span>
+                </span>
+                {(row.loss ?? 0) > 0 && (
+                  <span className="block font-medium text-bad">{format("ratio", row.loss)} lost</span>
+                )}
               </span>
-              <span>
-                p99 <span className="font-medium text-ink">{format("seconds", row.p99)}</span>
+              <span className="max-sm:hidden">
+                <Sparkline values={history.get(printProbe(row)) ?? []} color="series-3" width={112} height={30} />
               </span>
-              {(row.loss ?? 0) > 0 && <span className="font-medium text-bad">{format("ratio", row.loss)} lost</span>}
             </span>
           </Link>
         </li>

@@ -23,7 +23,7 @@ import { useHeatmap, useProbeStats } from "./use-probes";
 
 const POINTS = 900;
 /** Columns of the heatmap, roughly. */
-const COLUMNS = 240;
+const COLUMNS = 150;
 
 const quantiles: [q: string, label: string, color: ColorToken][] = [
   ["0.5", "p50", "series-2"],
@@ -97,8 +97,12 @@ export function ProbeDetail({
             {row?.instance ?? "its host"}
           </Link>
         </span>
-        <Button className="ml-auto" aria-pressed={logarithmic} onClick={() => setLogarithmic(!logarithmic)}>
-          {logarithmic ? "Logarithmic" : "Linear"}
+        <Button
+          className="ml-auto aria-pressed:border-accent aria-pressed:bg-accent-soft aria-pressed:text-accent"
+          aria-pressed={logarithmic}
+          onClick={() => setLogarithmic(!logarithmic)}
+        >
+          Log scale
         </Button>
       </div>
       {stats.error && <StaleNotice error={stats.error} />}
