@@ -50,7 +50,7 @@ generate: www/node_modules/.installed ## make the code that comes from proto/
 
 .PHONY: docs
 docs: ## make the reference pages in docs/ that come from the code
-	go test ./internal/metricname -update
+	go generate ./internal/metricname
 
 .PHONY: clean
 clean: ## remove everything that was built; the data of `make up` stays

@@ -96,7 +96,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.uplink.Run(ctx) })
 	group.Go(func() error { return a.probes.Run(ctx) })
-	group.Go(func() error { return a.scheduler.Run(ctx) })
+	group.Go(func() error {
+		_ = a.scheduler.Run(ctx) // the cause of ctx's end, which is known here
+		return nil
+	})
 	return group.Wait()
 }
 

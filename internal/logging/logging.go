@@ -52,5 +52,15 @@ func New(w io.Writer, format Format, level slog.Leveler) *slog.Logger {
 	if format == Text {
 		return slog.New(slog.NewTextHandler(w, opts))
 	}
+	opts.ReplaceAttr = readableDurations
 	return slog.New(slog.NewJSONHandler(w, opts))
+}
+
+// readableDurations writes durations as text with a unit, as the text handler
+// does, where JSON would have bare nanoseconds.
+func readableDurations(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }

@@ -14,6 +14,7 @@ var own = slices.Concat(
 	group("sonde_agent_", nil,
 		Metric{Name: "samples_total", Type: Counter, Help: "Values that the agent measured."},
 		Metric{Name: "samples_dropped_total", Type: Counter, Help: "Values that were measured and given up before a server had them."},
+		Metric{Name: "samples_refused_total", Type: Counter, Help: "Values that the server would not store, as their time or their series is out of bounds."},
 		Metric{Name: "batches_pending", Type: Gauge, Help: "Batches that no server has acknowledged yet."},
 		Metric{Name: "bytes_sent_total", Type: Counter, Unit: "bytes", Help: "Bytes of batches sent to servers."},
 		Metric{Name: "reconnects_total", Type: Counter, Help: "Times the agent connected again after its stream broke."},

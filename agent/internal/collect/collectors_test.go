@@ -48,6 +48,7 @@ var ownValues = []Value{
 	{"sonde_agent_batches_pending", func() float64 { return 2 }},
 	{"sonde_agent_bytes_sent_total", func() float64 { return 4096 }},
 	{"sonde_agent_samples_dropped_total", func() float64 { return 0 }},
+	{"sonde_agent_samples_refused_total", func() float64 { return 0 }},
 	{"sonde_agent_reconnects_total", func() float64 { return 1 }},
 }
 
