@@ -6,6 +6,12 @@ const sizes = [
   { name: "phone", width: 390, height: 844 },
 ];
 
+/** Opens the overview and waits until it can be used. */
+async function open(page: Page, path = "/") {
+  await page.goto(path);
+  await expect(page.getByText("cache-ams-01").filter({ visible: true }).first()).toBeVisible();
+}
+
 async function expectNoViolations(page: Page) {
   const { violations } = await new AxeBuilder({ page }).analyze();
   expect(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).join(", ")}`)).toEqual([]);
@@ -17,15 +23,14 @@ for (const colorScheme of ["light", "dark"] as const) {
       test.use({ colorScheme, viewport: { width, height } });
 
       test("the overview has no axe violations", async ({ page }) => {
-        await page.goto("/");
-        await expect(page.getByText("cache-ams-01").first()).toBeVisible();
-        await expect(page.getByText("Live").first()).toBeVisible();
+        await open(page);
+        await expect(page.getByText("Live", { exact: true }).filter({ visible: true })).toBeVisible();
         await expectNoViolations(page);
         expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
       });
 
       test("menus and dialogs have no axe violations", async ({ page }) => {
-        await page.goto("/");
+        await open(page);
         await page.getByRole("button", { name: "Actions for cache-ams-01" }).click();
         await expectNoViolations(page);
         await page.getByRole("menuitem", { name: "Name and labels" }).click();
@@ -48,7 +53,7 @@ test.describe("wide", () => {
   test.use({ viewport: { width: 1440, height: 900 } });
 
   test("values move", async ({ page }) => {
-    await page.goto("/");
+    await open(page);
     const row = page.getByRole("row").filter({ hasText: "cache-ams-01" });
     await expect(row).toContainText("%");
     const before = await row.innerText();
@@ -56,7 +61,7 @@ test.describe("wide", () => {
   });
 
   test("a filter and a sort live in the URL", async ({ page }) => {
-    await page.goto("/");
+    await open(page);
     await page.keyboard.press("/");
     await page.keyboard.type("role=db");
     await expect(page.getByRole("row")).toHaveCount(5);
@@ -69,7 +74,7 @@ test.describe("wide", () => {
   });
 
   test("states filter", async ({ page }) => {
-    await page.goto("/");
+    await open(page);
     await page.getByRole("button", { name: "1 down" }).click();
     await expect(page.getByRole("row")).toHaveCount(2);
     await page.getByLabel("Filter hosts").fill("nothing-is-called-so");
@@ -78,7 +83,7 @@ test.describe("wide", () => {
   });
 
   test("a host is renamed, and a taken name is refused", async ({ page }) => {
-    await page.goto("/");
+    await open(page);
     await page.getByRole("button", { name: "Actions for cache-ams-01" }).click();
     await page.getByRole("menuitem", { name: "Name and labels" }).click();
     const name = page.getByLabel("Name", { exact: true });
@@ -93,7 +98,7 @@ test.describe("wide", () => {
   });
 
   test("a host is removed", async ({ page }) => {
-    await page.goto("/");
+    await open(page);
     await page.getByRole("button", { name: "Actions for cache-ams-01" }).click();
     await page.getByRole("menuitem", { name: "Remove" }).click();
     await page.getByRole("button", { name: "Remove", exact: true }).click();
@@ -101,23 +106,17 @@ test.describe("wide", () => {
   });
 
   test("the palette leads to a host", async ({ page }) => {
-    await page.goto("/");
+    await open(page);
     await page.keyboard.press("Control+k");
     await page.keyboard.type("edge-hel");
+    await expect(page.getByRole("option")).toHaveCount(1);
     await page.keyboard.press("Enter");
     await expect(page).toHaveURL(/\/host\?id=/);
   });
 
-  test("a thousand hosts are there within a second of the first paint", async ({ page }) => {
+  test("a thousand hosts are there, and only those on the screen are drawn", async ({ page }) => {
     await page.goto("/?agents=1000");
     await expect(page.getByRole("row").nth(3)).toBeVisible();
-    const shownMs = await page.evaluate(() => performance.now());
-    const painted = await page.evaluate(
-      () => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0,
-    );
-    test
-      .info()
-      .annotations.push({ type: "ms", description: `${Math.round(shownMs)} shown, ${Math.round(painted)} painted` });
     expect(await page.getByRole("row").count()).toBeLessThan(60);
     await expect(page.getByRole("table")).toHaveAttribute("aria-rowcount", "1001");
     await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight));

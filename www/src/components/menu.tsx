@@ -1,6 +1,7 @@
 import { Menu as Base } from "@base-ui/react/menu";
 import type { ReactElement, ReactNode } from "react";
 import { Icon, type IconName } from "./icon";
+import { usePopupRoot } from "./popup-root";
 
 const item =
   "flex h-8 cursor-default items-center gap-2 rounded-md px-2 text-ink-soft outline-none select-none data-highlighted:bg-hover data-highlighted:text-ink";
@@ -16,10 +17,11 @@ export function Menu({
   align?: "start" | "end";
   children: ReactNode;
 }) {
+  const container = usePopupRoot();
   return (
     <Base.Root>
       <Base.Trigger render={trigger} />
-      <Base.Portal>
+      <Base.Portal container={container}>
         <Base.Positioner side={side} align={align} sideOffset={6} className="z-50">
           <Base.Popup className="popup-motion min-w-44 rounded-lg border border-line bg-raised p-1 shadow-raised outline-none">
             {children}

@@ -14,6 +14,7 @@ import { Kbd } from "./kbd";
 import { KeyboardHelp } from "./keyboard-help";
 import { Menu, MenuChoice, MenuItem, MenuSeparator } from "./menu";
 import { pages } from "./pages";
+import { PopupRootContext } from "./popup-root";
 import { ThemeSwitch, themes } from "./theme-switch";
 import { Tooltip } from "./tooltip";
 
@@ -23,6 +24,7 @@ export function Shell({ children }: { children: ReactNode }) {
   const [palette, setPalette] = useState(false);
   const [help, setHelp] = useState(false);
   const signOut = useRef<HTMLFormElement>(null);
+  const main = useRef<HTMLElement>(null);
   useHotkeys({
     "mod+k": () => setPalette(true),
     "?": () => setHelp(true),
@@ -32,27 +34,29 @@ export function Shell({ children }: { children: ReactNode }) {
   });
 
   return (
-    <div className="min-h-dvh wide:pl-52">
-      <a
-        href="#content"
-        className="fixed top-2 left-2 z-50 -translate-y-20 rounded-md bg-accent px-3 py-1.5 font-medium text-accent-ink focus:translate-y-0"
-      >
-        Skip to content
-      </a>
-      <Sidebar
-        onSearch={() => setPalette(true)}
-        onHelp={() => setHelp(true)}
-        onSignOut={() => signOut.current?.submit()}
-      />
-      <TopBar onSearch={() => setPalette(true)} />
-      <main id="content" tabIndex={-1} className="min-w-0 pb-16 outline-none wide:pb-0">
-        {children}
-      </main>
-      <BottomBar onHelp={() => setHelp(true)} onSignOut={() => signOut.current?.submit()} />
-      {isDemo ? null : <form ref={signOut} method="post" action="/logout" hidden />}
-      <CommandPalette open={palette} onOpenChange={setPalette} />
-      <KeyboardHelp open={help} onOpenChange={setHelp} />
-    </div>
+    <PopupRootContext value={main}>
+      <div className="min-h-dvh wide:pl-52">
+        <a
+          href="#content"
+          className="fixed top-2 left-2 z-50 -translate-y-20 rounded-md bg-accent px-3 py-1.5 font-medium text-accent-ink focus:translate-y-0"
+        >
+          Skip to content
+        </a>
+        <Sidebar
+          onSearch={() => setPalette(true)}
+          onHelp={() => setHelp(true)}
+          onSignOut={() => signOut.current?.submit()}
+        />
+        <TopBar onSearch={() => setPalette(true)} />
+        <main ref={main} id="content" tabIndex={-1} className="min-w-0 pb-16 outline-none wide:pb-0">
+          {children}
+        </main>
+        <BottomBar onHelp={() => setHelp(true)} onSignOut={() => signOut.current?.submit()} />
+        {isDemo ? null : <form ref={signOut} method="post" action="/logout" hidden />}
+        <CommandPalette open={palette} onOpenChange={setPalette} />
+        <KeyboardHelp open={help} onOpenChange={setHelp} />
+      </div>
+    </PopupRootContext>
   );
 }
 
@@ -123,14 +127,14 @@ function Shortcut() {
 
 function TopBar({ onSearch }: Pick<Actions, "onSearch">) {
   return (
-    <div className="sticky top-0 z-30 flex h-12 items-center gap-2 border-b border-line bg-surface px-4 font-semibold wide:hidden">
+    <header className="sticky top-0 z-30 flex h-12 items-center gap-2 border-b border-line bg-surface px-4 font-semibold wide:hidden">
       <Mark />
       Sonde
       <div className="ml-auto flex items-center font-normal">
         <ConnectionIndicator compact />
         <IconButton label="Find" icon="search" onClick={onSearch} />
       </div>
-    </div>
+    </header>
   );
 }
 
