@@ -240,4 +240,3 @@ func reason(err error) series.Reason {
 		return series.Invalid
 	}
 }
-

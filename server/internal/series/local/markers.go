@@ -1,6 +1,7 @@
 package local
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -37,7 +38,7 @@ func dropMarkers(segment string, logger *slog.Logger) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = to.Close()
+			_ = to.Close() // a second Close does nothing
 		}
 	}()
 	from, err := wlog.OpenReadSegment(segment)
@@ -59,6 +60,10 @@ func dropMarkers(segment string, logger *slog.Logger) (err error) {
 	if err := r.Err(); err != nil {
 		return err
 	}
+	// Close flushes too, but keeps a failure to itself.
+	if err := syncPath(wlog.SegmentName(dir, 0)); err != nil {
+		return err
+	}
 	if err := to.Close(); err != nil {
 		return err
 	}
@@ -66,4 +71,12 @@ func dropMarkers(segment string, logger *slog.Logger) (err error) {
 		return err
 	}
 	return durable.SyncDir(filepath.Dir(segment))
+}
+
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(durable.SyncData(f), f.Close())
 }
