@@ -131,12 +131,7 @@ func (d *datagram) setup(fd int, to netip.AddrPort) error {
 // error that the network reports ends the exchange if concerns takes what is
 // quoted of the datagram that it is about. buf is where datagrams are read.
 func (d *datagram) exchange(ctx context.Context, question, buf []byte, answered, concerns func([]byte) bool) (time.Duration, error) {
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := d.file.SetReadDeadline(deadline); err != nil {
-			return 0, err
-		}
-	}
-	// A context that is cancelled has a deadline in the past.
+	// One timer, that of ctx, is cheaper than a second one for the socket.
 	stop := context.AfterFunc(ctx, func() { d.file.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 

@@ -55,10 +55,6 @@ func (p *schedProber) attempt(ctx context.Context, a *attempt) (Outcome, error) 
 		}
 		p.timer, p.fd = os.NewFile(uintptr(fd), "timer"), fd
 	}
-	deadline, _ := ctx.Deadline()
-	if err := p.timer.SetReadDeadline(deadline); err != nil {
-		return Error, err
-	}
 	for range p.wakeups {
 		// A nap is short enough not to be interrupted.
 		if err := ctx.Err(); err != nil {
