@@ -103,6 +103,10 @@ func (c *column) put(w *bitWriter, m int64) {
 		return
 	}
 	difference := m - c.last
+	if uint64(difference)|uint64(c.hold|c.drift) == 0 {
+		w.bits(1, 1) // what the rest would do for the many that stand still
+		return
+	}
 	expected, k := c.expect()
 	w.number(zigzag(difference-expected), k)
 	c.advance(difference)

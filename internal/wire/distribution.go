@@ -56,6 +56,8 @@ func (d *distribution) encode(w *bitWriter, h *Histogram) {
 		last.Buckets[i] = n
 	}
 }
+
+// contextual reads what bitWriter.contextual wrote.
 func (r *bitReader) contextual(c *context) uint64 {
 	u := r.number(c.parameter())
 	c.learn(u, contextRate)

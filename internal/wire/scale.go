@@ -84,9 +84,9 @@ func (h *history) encodeUnits(w *bitWriter, s *scratch) {
 		}
 		return
 	}
-	any := slices.Contains(s.changed, true)
-	w.bit(any)
-	if !any {
+	changes := slices.Contains(s.changed, true)
+	w.bit(changes)
+	if !changes {
 		return
 	}
 	for c, changed := range s.changed {
@@ -104,18 +104,14 @@ func (h *history) decodeUnits(r *bitReader) error {
 	}
 	before := one
 	for c := range h.columns {
-		u := before
 		if r.bit() {
-			u = unit(r.bits(4))
-			if u >= units {
-				return r.malformed("unknown unit %d", u)
+			before = unit(r.bits(4))
+			if before >= units {
+				return r.malformed("unknown unit %d", before)
 			}
-			h.columns[c] = fresh(u)
+			h.columns[c] = fresh(before)
 		} else if !h.begun {
 			h.columns[c].unit = before
-		}
-		if !h.begun {
-			before = u
 		}
 	}
 	return nil
