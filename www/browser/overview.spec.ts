@@ -41,6 +41,7 @@ for (const colorScheme of ["light", "dark"] as const) {
         await expect(page.getByRole("combobox")).toBeFocused();
         await expectNoViolations(page);
         await page.keyboard.press("Escape");
+        await expect(page.getByRole("dialog")).toHaveCount(0);
         await page.keyboard.press("?");
         await expect(page.getByRole("dialog", { name: "Keyboard" })).toBeVisible();
         await expectNoViolations(page);
