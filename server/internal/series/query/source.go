@@ -22,20 +22,19 @@ func (s source) Querier(mint, maxt int64) (storage.Querier, error) {
 	if err != nil {
 		return nil, storageError{err}
 	}
-	return &querier{Querier: q, source: s, maxt: maxt}, nil
+	return &querier{Querier: q, source: s}, nil
 }
 
 type querier struct {
 	storage.Querier
 	source source
-	maxt   int64
 }
 
 func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
 	set := &seriesSet{SeriesSet: q.Querier.Select(ctx, sorted, hints, matchers...)}
 	// Range selectors ignore staleness markers: nothing to gain.
 	if q.source.paced && hints != nil && hints.Range == 0 {
-		set.paced, set.hold, set.end = true, q.source.hold, q.maxt
+		set.paced, set.hold, set.end = true, q.source.hold, hints.End
 	}
 	return set
 }
