@@ -46,7 +46,7 @@ func New(c Config) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := prepareStateDir(c.StateDir); err != nil {
+	if err := prepareStateDir(s.stateDir); err != nil {
 		return nil, fmt.Errorf("state-dir: %w", err)
 	}
 	own := procfs.Default()
@@ -55,7 +55,7 @@ func New(c Config) (*Agent, error) {
 		Servers:            s.servers,
 		CAFile:             c.ServerCA,
 		JoinToken:          c.joinToken,
-		StateDir:           c.StateDir,
+		StateDir:           s.stateDir,
 		SubmissionInterval: c.SubmissionInterval,
 		QueueBytes:         c.QueueBytes,
 		Host:               hostFacts(collect.Facts(s.host, own)),

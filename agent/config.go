@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -60,6 +61,7 @@ type Config struct {
 // settings are a Config that was checked.
 type settings struct {
 	servers    []string
+	stateDir   string
 	collectors collect.Config
 	probes     []probe.Spec
 	host       procfs.FS
@@ -82,6 +84,9 @@ func (c Config) check() (settings, error) {
 	}
 	if c.StateDir == "" {
 		wrong("state-dir", errors.New("is empty"))
+	} else {
+		s.stateDir, err = filepath.Abs(c.StateDir)
+		wrong("state-dir", err)
 	}
 	s.host = procfs.FS{Proc: c.ProcRoot, Sys: c.SysRoot, Root: c.RootFS}
 	for _, dir := range []struct{ flag, path string }{{"proc-root", c.ProcRoot}, {"sys-root", c.SysRoot}, {"root-fs", c.RootFS}} {
@@ -103,7 +108,7 @@ func (c Config) check() (settings, error) {
 		wrong("collectors", s.collectors.Validate())
 	}
 	if len(s.servers) > 0 {
-		s.probes, err = c.probes(s.servers[0])
+		s.probes, err = c.probes(s.servers[0], s.stateDir)
 		errs = append(errs, err)
 	}
 	return s, errors.Join(errs...)
@@ -131,10 +136,10 @@ func parseCollectors(list []string) (collect.Config, error) {
 }
 
 // probes returns the default probes that were asked for and those of the file.
-func (c Config) probes(server string) ([]probe.Spec, error) {
+func (c Config) probes(server, stateDir string) ([]probe.Spec, error) {
 	var specs []probe.Spec
 	if !slices.Equal(c.DefaultProbes, []string{"none"}) {
-		env := probe.Environment{Server: server, StateDir: c.StateDir}
+		env := probe.Environment{Server: server, StateDir: stateDir}
 		// A host without a gateway or a resolver has no probe of it.
 		env.Gateway, _ = probe.Gateway(c.ProcRoot)
 		env.Resolver, _ = probe.Nameserver("/etc/resolv.conf")

@@ -85,7 +85,7 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 	if s.url == "" {
 		s.url = scheme(c) + "://" + s.listener.Addr().String()
 	}
-	if s.control, err = sqlite.Open(ctx, filepath.Join(c.DataDir, "control.db")); err != nil {
+	if s.control, err = sqlite.Open(ctx, filepath.Join(c.DataDir, "fleet.db")); err != nil {
 		return nil, err
 	}
 	if err := bootstrap(ctx, s.control, c.DataDir); err != nil {

@@ -64,8 +64,9 @@ func Load(fs *pflag.FlagSet, prefix string, environ []string) error {
 	}
 	fromEnv := func(f *pflag.Flag) bool {
 		name := variable(prefix, f.Name)
-		value, ok := env[name]
-		if ok && !f.Changed && f.Name != "help" {
+		// An empty variable counts as none: container files pass on variables
+		// that may not be set.
+		if value := env[name]; value != "" && !f.Changed && f.Name != "help" {
 			set(f, value, name)
 			return true
 		}

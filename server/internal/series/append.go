@@ -101,8 +101,8 @@ const (
 	// noticed only where the store can tell cheaply; else one of the two
 	// values wins.
 	Conflict
-	// Invalid is a histogram that contradicts itself or a series whose labels
-	// are not a label set.
+	// Invalid is a number that is not finite, a histogram that contradicts
+	// itself, or a series whose labels are not a label set.
 	Invalid
 )
 

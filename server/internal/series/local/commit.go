@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -192,6 +193,10 @@ func (s *Store) appendRows(app storage.AppenderV2, r *series.Rows, result *serie
 		column := &floats[i]
 		ref := storage.SeriesRef(column.Ref)
 		for j, v := range r.Floats[i*k : (i+1)*k] {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				refuse(result, errNotFinite, column.Labels, r.Times[j])
+				continue
+			}
 			got, err := app.Append(ref, column.Labels, 0, r.Times[j], v, nil, nil, storage.AOptions{})
 			if err != nil {
 				refuse(result, err, column.Labels, r.Times[j])
@@ -221,6 +226,10 @@ func (s *Store) appendRows(app storage.AppenderV2, r *series.Rows, result *serie
 		column.Ref = uint64(ref)
 	}
 }
+
+// errNotFinite refuses what is no measurement, and among it the NaN that the
+// TSDB takes for the end of a series.
+var errNotFinite = errors.New("not a finite number")
 
 func refuse(result *series.Result, err error, l labels.Labels, ms int64) {
 	result.Refuse(reason(err), func() string {

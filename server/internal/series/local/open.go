@@ -81,7 +81,7 @@ func openStore(o Options, t tuning) (_ *Store, err error) {
 	s.metrics.damaged.Set(float64(damaged))
 
 	watch := &failures{Registerer: s.registry}
-	s.db, err = tsdb.Open(o.Dir, o.Logger, watch, s.tsdbOptions(), nil)
+	s.db, err = tsdb.Open(o.Dir, quiet(o.Logger), watch, s.tsdbOptions(), nil)
 	if err != nil {
 		return nil, err
 	}

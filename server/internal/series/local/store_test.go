@@ -297,6 +297,21 @@ func TestBadSamplesAreRefusedAlone(t *testing.T) {
 	})
 }
 
+func TestNumbersThatAreNotFiniteAreRefused(t *testing.T) {
+	s := openTest(t, t.TempDir())
+	target := series.NewTarget([]series.Series{metric("a")})
+	got := write(t, s, series.Rows{
+		Target: target, Times: at(0, 1, 2, 3), Floats: []float64{1, math.NaN(), math.Inf(-1), 4},
+	})
+	want := series.Result{Stored: 2, Refused: []series.Refused{{
+		Reason: series.Invalid, Samples: 2, First: `{__name__="a"} at 1700000000001 ms: not a finite number`,
+	}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("result (-want +got):\n%s", diff)
+	}
+	wantSamples(t, s, map[string][]string{`{__name__="a"}`: {"0 1", "3 4"}})
+}
+
 // TestConflictWithinAGroup has all writes queued before the first is taken.
 func TestConflictWithinAGroup(t *testing.T) {
 	s := openTest(t, t.TempDir())
