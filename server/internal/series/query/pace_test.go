@@ -62,6 +62,11 @@ func TestPace(t *testing.T) {
 			want: slices.Concat(run(22, 10), run(32, 10), run(42, 1)),
 		},
 		{
+			name:    "one sample behind a gap, and silence again",
+			samples: []float64{0, 1, 2, 60}, from: 58, to: 66,
+			want: slices.Concat(run(none, 2), run(60, 3), run(none, 4)),
+		},
+		{
 			name:    "with a lookback, as Prometheus does",
 			samples: []float64{0, 1, 2, 10}, from: 2, to: 16, lookback: 5 * time.Second,
 			want: slices.Concat(run(2, 5), run(none, 3), run(10, 5), run(none, 2)),
