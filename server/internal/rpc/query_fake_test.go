@@ -21,7 +21,8 @@ type memory struct {
 	mu     sync.Mutex
 	series []*memorySeries
 	agents map[string]*memoryAgent
-	broken error // of every Select
+	broken error         // of every Select
+	slow   time.Duration // what every Select takes
 }
 
 type memorySeries struct {
@@ -115,6 +116,7 @@ type memoryQuerier struct {
 func (q memoryQuerier) Close() error { return nil }
 
 func (q memoryQuerier) Select(_ context.Context, _ bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+	time.Sleep(q.slow)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.broken != nil {

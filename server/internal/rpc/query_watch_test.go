@@ -195,6 +195,51 @@ func TestSlowReaderMissesStepsAndIsNeverLate(t *testing.T) {
 	})
 }
 
+func TestSlowReaderOfABatchMissesTheRestOfIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		m.setStatus("a", fleet.Status{ConnectedAt: time.Now(), SubmissionInterval: 5 * time.Second})
+		q := newTestQueries(t, m)
+		start := time.Now()
+		time.AfterFunc(5*time.Second, func() {
+			for i := range 5 {
+				m.store("a", start.Add(time.Duration(i)*time.Second), float64(i), "__name__", "m")
+			}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+		defer cancel()
+		var got []float64
+		_ = q.watch(ctx, &sondev1.WatchRequest{Exprs: []string{"m"}, StepMs: 1000, FollowAgent: "a"}, func(r *sondev1.WatchResponse) error {
+			step := time.UnixMilli(r.TimeMs).Sub(start).Seconds()
+			if step >= 0 {
+				got = append(got, step)
+			}
+			if step == 0 {
+				time.Sleep(2 * time.Second)
+			}
+			return nil
+		})
+		if diff := cmp.Diff([]float64{0, 4}, got); diff != "" {
+			t.Errorf("steps (-want +got)\n%s", diff)
+		}
+	})
+}
+
+func TestSlowStorageMissesStepsAndIsNeverLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newTestQueries(t, &memory{slow: 3500 * time.Millisecond})
+		steps := follow(t, q, &sondev1.WatchRequest{Exprs: []string{"m"}, StepMs: 1000}, time.Minute)
+		for _, s := range steps {
+			if s.After > 6 {
+				t.Errorf("step %v was sent %v s after it", s.Step, s.After)
+			}
+		}
+		if n := len(steps); n < 15 {
+			t.Errorf("%d steps were sent in a minute, want one for each evaluation", n)
+		}
+	})
+}
+
 func TestSeriesAreSentWhenTheyChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{}
