@@ -96,6 +96,9 @@ var phaseNames = [phaseCount]string{
 type kind struct {
 	// inFlight bounds the attempts that run at the same time.
 	inFlight int32
+	// together is set where the durations do not depend on what else this process
+	// does at the time of the attempt.
+	together bool
 	phases   []phase
 	outcomes []Outcome
 	// check examines the target and the options of the kind.
@@ -108,6 +111,7 @@ const networkInFlight = 16
 var kinds = map[Kind]kind{
 	ICMP: {
 		inFlight: networkInFlight,
+		together: true,
 		phases:   []phase{phaseTotal},
 		outcomes: []Outcome{Success, Timeout, Unreachable, DNS, Permission, Error, Skipped},
 		check:    checkICMP,
@@ -115,6 +119,7 @@ var kinds = map[Kind]kind{
 	},
 	TCP: {
 		inFlight: networkInFlight,
+		together: true,
 		phases:   []phase{phaseTotal},
 		outcomes: []Outcome{Success, Timeout, Refused, Unreachable, DNS, Permission, Error, Skipped},
 		check:    checkTCP,
@@ -129,6 +134,7 @@ var kinds = map[Kind]kind{
 	},
 	DNSQuery: {
 		inFlight: networkInFlight,
+		together: true,
 		phases:   []phase{phaseTotal},
 		outcomes: []Outcome{Success, Timeout, Refused, Unreachable, DNS, Status, Protocol, Permission, Error, Skipped},
 		check:    checkDNS,
@@ -136,6 +142,7 @@ var kinds = map[Kind]kind{
 	},
 	Disk: {
 		inFlight: 1,
+		together: true,
 		phases:   []phase{phaseWrite, phaseFsync, phaseRead, phaseTotal},
 		outcomes: []Outcome{Success, Timeout, Permission, Error, Skipped},
 		check:    checkDisk,
@@ -143,6 +150,7 @@ var kinds = map[Kind]kind{
 	},
 	Sched: {
 		inFlight: 1,
+		together: true,
 		phases:   []phase{phaseTotal},
 		outcomes: []Outcome{Success, Timeout, Error, Skipped},
 		check:    checkSched,

@@ -74,7 +74,7 @@ func (r *runner) run(ctx context.Context, before <-chan struct{}) {
 // Times that passed while the process did not run are counted as skipped.
 func (r *runner) schedule(ctx context.Context, start func()) {
 	interval := time.Duration(r.spec.Interval)
-	offset := phaseOffset(r.spec.Name, interval)
+	offset := phaseOffset(&r.spec)
 	now := time.Now()
 	wait := untilSlot(now, interval, offset)
 	timer := time.NewTimer(wait)
@@ -107,12 +107,19 @@ func untilSlot(now time.Time, interval, offset time.Duration) time.Duration {
 	return interval - time.Duration((now.UnixNano()-int64(offset))%int64(interval))
 }
 
-// phaseOffset returns where in its interval a probe starts. It is always the
-// same for one name, in the first second of the interval, and apart from the
-// interval's ends, where the collectors run.
-func phaseOffset(name string, interval time.Duration) time.Duration {
-	window := min(interval, time.Second)
-	return window/8 + time.Duration(xxhash.Sum64String(name)%uint64(window*3/4))
+// phaseOffset returns where in its interval a probe starts: always at the same
+// place, in the first second of the interval, and apart from the interval's
+// ends, where the collectors run.
+//
+// To wake an idle process costs more than an attempt does, so probes which do
+// not disturb each other start together in the middle. The others are spread by
+// their names.
+func phaseOffset(s *Spec) time.Duration {
+	window := min(time.Duration(s.Interval), time.Second)
+	if kinds[s.Kind].together {
+		return window / 2
+	}
+	return window/8 + time.Duration(xxhash.Sum64String(s.Name)%uint64(window*3/4))
 }
 
 // attempt makes one attempt and counts it. One that the end of the runner

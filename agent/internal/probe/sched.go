@@ -14,7 +14,7 @@ import (
 const (
 	defaultWakeups = 4
 	maxWakeups     = 100
-	maxNap         = 10 * time.Millisecond
+	maxNap         = 4 * time.Millisecond
 )
 
 func checkSched(s *Spec) error {

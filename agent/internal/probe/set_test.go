@@ -141,7 +141,8 @@ func TestOpenLoop(t *testing.T) {
 		if len(starts) != 60 {
 			t.Fatalf("%d attempts in 60 s, want 60", len(starts))
 		}
-		offset := phaseOffset("slow", interval)
+		spec := rtt("slow", interval)
+		offset := phaseOffset(&spec)
 		for _, at := range starts {
 			if got := time.Duration(at.UnixNano() % int64(interval)); got != offset {
 				t.Errorf("attempt %v after the full second, want %v", got, offset)
@@ -256,20 +257,23 @@ func TestUntilSlot(t *testing.T) {
 
 func TestPhaseOffset(t *testing.T) {
 	seen := map[time.Duration]bool{}
-	for _, name := range defaultNames {
-		for _, interval := range []time.Duration{MinInterval, time.Second, MaxInterval} {
-			window := min(interval, time.Second)
-			got := phaseOffset(name, interval)
+	for _, interval := range []time.Duration{MinInterval, time.Second, MaxInterval} {
+		window := min(interval, time.Second)
+		for _, name := range []string{"server", "x", "backup-server"} {
+			spec := rtt(name, interval)
+			got := phaseOffset(&spec)
 			if got < window/8 || got >= window*7/8 {
 				t.Errorf("%s every %v starts at %v", name, interval, got)
 			}
-			if interval == time.Second {
-				seen[got] = true
+			seen[got] = true
+			spec.Kind = TCP
+			if got := phaseOffset(&spec); got != window/2 {
+				t.Errorf("a probe of kind tcp every %v starts at %v", interval, got)
 			}
 		}
 	}
-	if len(seen) != len(defaultNames) {
-		t.Errorf("%d starts of %d probes", len(seen), len(defaultNames))
+	if len(seen) < 6 {
+		t.Errorf("only %d different starts", len(seen))
 	}
 }
 
