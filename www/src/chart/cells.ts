@@ -109,6 +109,6 @@ export function drawCells(cells: () => Cells | null): (u: uPlot) => void {
 export function columnAt(times: readonly number[], stepSeconds: number, seconds: number): number | null {
   const first = times[0];
   if (first === undefined) return null;
-  const column = Math.ceil((seconds - first) / stepSeconds - 1e-9);
+  const column = Math.ceil((seconds - first) / stepSeconds - 1 - 1e-9) + 1;
   return column >= 0 && column < times.length ? column : null;
 }

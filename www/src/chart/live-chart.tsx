@@ -1,6 +1,6 @@
 "use client";
 
-import { useMemo, useState } from "react";
+import { memo, useMemo, useState } from "react";
 import { explain } from "@/lib/errors";
 import type { Unit } from "@/lib/format";
 import type { LiveRangeState } from "@/lib/live-range";
@@ -46,7 +46,7 @@ export interface LiveChartProps {
 const SURROUND = 68;
 
 /** A chart that asks for its data itself, and only while it is near the screen. */
-export function LiveChart(props: LiveChartProps) {
+export const LiveChart = memo(function LiveChart(props: LiveChartProps) {
   const [attempt, setAttempt] = useState(0);
   const { height = 168 } = props;
   return (
@@ -54,7 +54,7 @@ export function LiveChart(props: LiveChartProps) {
       <Loaded key={attempt} {...props} height={height} retry={() => setAttempt(attempt + 1)} />
     </Near>
   );
-}
+});
 
 const noTimes: number[] = [];
 

@@ -56,15 +56,17 @@ export function rampGradient(theme: "light" | "dark"): string {
 }
 
 /**
- * The place of a count on the ramp, 0 to RAMP_SIZE-1. The square root keeps a
- * single slow answer among hundreds of quick ones visible; a count above zero
- * never takes the very first steps, which are close to the ground.
+ * The place of a count on the ramp, 0 to RAMP_SIZE-1. One stands
+ * near the lower end, but never at it, which is close to the ground; the square
+ * root keeps a few slow answers among hundreds of quick ones visible.
  */
 export function rampIndex(count: number, max: number): number {
   if (!(count > 0) || !(max > 0)) {
     return 0;
   }
-  const place = 0.08 + 0.92 * Math.sqrt(Math.min(1, count / max));
+  const root = Math.sqrt(Math.min(1, count / max));
+  const least = max > 1 ? Math.sqrt(1 / max) : 0;
+  const place = 0.1 + 0.9 * Math.max(0, (root - least) / (1 - least));
   return Math.round(place * (RAMP_SIZE - 1));
 }
 

@@ -49,8 +49,8 @@ export function TableDialog({
   );
 }
 
-const cell = "px-3 py-1 text-right tnum whitespace-nowrap";
-const head = "bg-raised px-3 py-1.5 text-right font-medium text-ink-soft whitespace-nowrap";
+const cell = "px-3 py-1 tnum whitespace-nowrap";
+const head = "bg-raised px-3 py-1.5 font-medium text-ink-soft whitespace-nowrap";
 
 function Contents({ title, times, series, format }: Parameters<typeof TableDialog>[0]) {
   // What is read stays as it was when the dialog opened.
@@ -89,7 +89,7 @@ function Contents({ title, times, series, format }: Parameters<typeof TableDialo
                 Series
               </th>
               {["lowest", "average", "highest", "latest"].map((name) => (
-                <th key={name} scope="col" className={head}>
+                <th key={name} scope="col" className={`${head} text-right`}>
                   {name}
                 </th>
               ))}
@@ -105,7 +105,7 @@ function Contents({ title, times, series, format }: Parameters<typeof TableDialo
                   </th>
                   {[summary?.min, summary?.avg, summary?.max, summary?.last].map((value, i) => (
                     // biome-ignore lint/suspicious/noArrayIndexKey: four columns that never change
-                    <td key={i} className={cell}>
+                    <td key={i} className={`${cell} text-right`}>
                       {format(value ?? null)}
                     </td>
                   ))}
@@ -121,7 +121,7 @@ function Contents({ title, times, series, format }: Parameters<typeof TableDialo
                 Time
               </th>
               {kept.series.map(({ key, label }) => (
-                <th key={key} scope="col" className={head}>
+                <th key={key} scope="col" className={`${head} text-right`}>
                   {label}
                 </th>
               ))}
@@ -134,7 +134,7 @@ function Contents({ title, times, series, format }: Parameters<typeof TableDialo
                   {timeInFull(kept.times[step] as number)}
                 </th>
                 {kept.series.map(({ key, column }) => (
-                  <td key={key} className={cell}>
+                  <td key={key} className={`${cell} text-right`}>
                     {format(column[step] ?? null)}
                   </td>
                 ))}

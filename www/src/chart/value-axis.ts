@@ -3,7 +3,7 @@ import { format, type Unit } from "@/lib/format";
 import { type Counting, linearTicks, logTicks, niceRange } from "./ticks";
 
 /** CSS pixels between two lines of a value axis, at the least. */
-const LINE_SPACE = 34;
+const LINE_SPACE = 27;
 /** All value axes are equally wide, so that the times of a page's charts stand above each other. */
 export const AXIS_WIDTH = 58;
 

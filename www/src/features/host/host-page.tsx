@@ -46,7 +46,7 @@ function ChooseHost() {
           </EmptyState>
         )}
         {data && (
-          <ul className="grid gap-1 sm:grid-cols-2 xl:grid-cols-3">
+          <ul className="grid grid-cols-[minmax(0,1fr)] gap-1 sm:grid-cols-2 xl:grid-cols-3">
             {data.map((agent) => (
               <li key={agent.id}>
                 <Link

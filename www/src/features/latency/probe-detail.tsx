@@ -3,7 +3,7 @@
 import Link from "next/link";
 import { useMemo, useState } from "react";
 import { ChartGroup } from "@/chart/group";
-import { Heatmap, type HeatmapLine } from "@/chart/heatmap";
+import { Heatmap } from "@/chart/heatmap";
 import { chartState, LiveChart, type LiveChartSpec } from "@/chart/live-chart";
 import { Near } from "@/chart/near";
 import type { ChartState } from "@/chart/panel";
@@ -18,19 +18,13 @@ import type { ExprResult } from "@/lib/series";
 import { duration, stepFor, type TimeRange } from "@/lib/time-range";
 import { useLiveRange } from "@/lib/use-live-range";
 import { heatmapStep, kindNames, type ProbeId, quantileWindow } from "./probe";
+import { alongColumns, overlays, quantiles } from "./quantiles";
 import * as queries from "./queries";
 import { useHeatmap, useProbeStats } from "./use-probes";
 
 const POINTS = 900;
 /** Columns of the heatmap, roughly. */
 const COLUMNS = 150;
-
-const quantiles: [q: string, label: string, color: ColorToken][] = [
-  ["0.5", "p50", "series-2"],
-  ["0.9", "p90", "series-1"],
-  ["0.99", "p99", "series-3"],
-  ["1", "max", "series-6"],
-];
 
 /** Fixed colours, so that a timeout looks the same everywhere. */
 const outcomes: [outcome: string, label: string, color: ColorToken][] = [
@@ -93,7 +87,11 @@ export function ProbeDetail({
         <h2 className="min-w-0 text-base wrap-anywhere">{probe.target}</h2>
         <span className="text-ink-soft">
           {probe.probe}, from{" "}
-          <Link prefetch={false} href={`/host?id=${probe.agent}#latency`} className="text-accent hover:underline">
+          <Link
+            prefetch={false}
+            href={`/host?id=${probe.agent}#latency`}
+            className="text-accent underline decoration-line-strong underline-offset-2 hover:decoration-current"
+          >
             {row?.instance ?? "its host"}
           </Link>
         </span>
@@ -202,7 +200,6 @@ function phaseSeries(result: ExprResult | undefined) {
   });
 }
 
-const overlays = quantiles.filter(([q]) => q !== "1");
 const noColumns: never[] = [];
 
 function AnswersHeatmap(props: Parameters<typeof LoadedHeatmap>[0]) {
@@ -256,22 +253,4 @@ function LoadedHeatmap({
       height={300}
     />
   );
-}
-
-/** The quantiles at the times of the columns: those of the nearest step at or before each. */
-export function alongColumns(
-  times: readonly number[],
-  data: { times: number[]; stepMs: number; results: ExprResult[] } | undefined,
-): HeatmapLine[] {
-  const first = data?.times[0];
-  if (!data || first === undefined) return [];
-  return overlays.map(([q, label, color], i) => ({
-    key: q,
-    label,
-    color,
-    column: times.map((time) => {
-      const step = Math.floor(((time - first) * 1000) / data.stepMs + 1e-6);
-      return data.results[i]?.series[0]?.values[step] ?? null;
-    }),
-  }));
 }

@@ -38,7 +38,8 @@ export function probeId(labels: Record<string, string>): ProbeId {
 
 /** A text that stands for a probe in the URL. */
 export function printProbe({ agent, kind, probe, target }: ProbeId): string {
-  return [agent, kind, probe, target].map(encodeURIComponent).join("~");
+  const parts = [agent, kind, probe, target];
+  return parts.map((part) => encodeURIComponent(part).replaceAll("~", "%7E")).join("~");
 }
 
 /** Reads what printProbe wrote; null for anything else. */

@@ -1,0 +1,132 @@
+import { describe, expect, test } from "vitest";
+import { Answers } from "@/demo/answers";
+import { makeFleet } from "@/demo/fleet";
+import type { ExprResult } from "@/lib/series";
+import { byLabel, combine, everAbove, labelValues, mirrored } from "./chart-series";
+import { addHostAnswers } from "./demo";
+import { skewText } from "./host-facts";
+import * as queries from "./queries";
+import { sections } from "./sections";
+import { toFilesystems, usedShare } from "./use-host";
+
+const result = (label: string, values: Record<string, (number | null)[]>): ExprResult => ({
+  series: Object.entries(values).map(([value, column]) => ({ labels: { [label]: value }, values: column })),
+});
+
+describe("series", () => {
+  test("devices stand in the order people count in", () => {
+    expect(labelValues([result("cpu", { "10": [1], "2": [1] }), undefined], "cpu")).toEqual(["2", "10"]);
+  });
+
+  test("a device keeps its colour in both directions", () => {
+    const series = mirrored([result("device", { eth0: [1], lo: [2] }), result("device", { eth0: [3] })], "device", [
+      "in",
+      "out",
+    ]);
+    expect(series.map(({ key, color, below }) => [key, color, below ?? false])).toEqual([
+      ["eth0 in", "series-1", false],
+      ["eth0 out", "series-1", true],
+      ["lo in", "series-2", false],
+    ]);
+  });
+
+  test("what was combined has the gaps of all its parts", () => {
+    expect(
+      combine(
+        [
+          [5, null, 3],
+          [1, 1, null],
+        ],
+        (a, b) => a - b,
+      ),
+    ).toEqual([4, null, null]);
+    expect(combine([[5], undefined], (a, b) => a - b)).toEqual([null]);
+  });
+
+  test("zeros alone are not worth a line", () => {
+    const series = byLabel(result("device", { a: [0, null], b: [0, 0.1] }), "device", ["a", "b"]);
+    expect(everAbove(series).map(({ key }) => key)).toEqual(["b"]);
+  });
+});
+
+describe("sections", () => {
+  test("only what was measured has a section", () => {
+    const present = new Set(["node_cpu_seconds_total", "node_disk_io_time_seconds_total"]);
+    const ids = sections("a", (metric) => present.has(metric)).map(({ id }) => id);
+    expect(ids).toContain("cpu");
+    expect(ids).toContain("disk");
+    expect(ids).not.toContain("network");
+    expect(ids).not.toContain("container");
+  });
+
+  test("charts have ids of their own and ask for less than one stream holds", () => {
+    const charts = sections("a", () => true).flatMap((section) => section.charts);
+    expect(new Set(charts.map(({ id }) => id)).size).toBe(charts.length);
+    const exprs = new Set(charts.flatMap((chart) => chart.exprs("5s")));
+    expect(exprs.size).toBeLessThanOrEqual(64);
+  });
+
+  test("the demo answers every chart with series", () => {
+    const agents = makeFleet(12, 1_700_000_000).map((agent) => ({ ...agent, container: "docker" }));
+    const answers = new Answers();
+    addHostAnswers(answers);
+    const agent = agents[1];
+    if (!agent) throw new Error("no agent");
+    for (const chart of sections(agent.id, () => true).flatMap((section) => section.charts)) {
+      const results = chart.exprs("5s").map((expr) => {
+        const found = answers.find(expr, agents);
+        expect(found, expr).toBeDefined();
+        return { series: (found ?? []).map(({ labels, at }) => ({ labels, values: [at(1_700_000_000)] })) };
+      });
+      if (!chart.empty) expect(chart.series(results), chart.id).not.toHaveLength(0);
+    }
+  });
+});
+
+describe("queries", () => {
+  test("a name cannot leave its quotes", () => {
+    expect(queries.load('a"} or vector(1)')).toContain('agent="a\\"} or vector(1)"');
+  });
+});
+
+describe("file systems", () => {
+  const sample = (name: string, mountpoint: string, value: number) => ({
+    labels: { __name__: `node_filesystem_${name}`, device: "/dev/sda1", mountpoint, fstype: "ext4" },
+    value,
+  });
+
+  test("are put together from their metrics, the fullest first", () => {
+    const found = toFilesystems([
+      sample("size_bytes", "/", 100),
+      sample("free_bytes", "/", 50),
+      sample("avail_bytes", "/", 45),
+      sample("size_bytes", "/srv", 100),
+      sample("free_bytes", "/srv", 10),
+      sample("avail_bytes", "/srv", 5),
+      sample("readonly", "/srv", 1),
+      sample("size_bytes", "/proc", 0),
+    ]);
+    expect(found.map(({ mountpoint, readOnly }) => [mountpoint, readOnly])).toEqual([
+      ["/srv", true],
+      ["/", false],
+    ]);
+  });
+
+  test("blocks kept for root count as neither used nor usable, as df has it", () => {
+    const [root] = toFilesystems([
+      sample("size_bytes", "/", 100),
+      sample("free_bytes", "/", 50),
+      sample("avail_bytes", "/", 45),
+    ]);
+    if (!root) throw new Error("no file system");
+    expect(usedShare(root)).toBeCloseTo(50 / 95, 12);
+  });
+});
+
+test.each([
+  [0.0004, "within 1 ms"],
+  [1.5, "1.50 s ahead"],
+  [-0.02, "20.0 ms behind"],
+])("a skew of %d s is %s", (seconds, text) => {
+  expect(skewText(seconds)).toBe(text);
+});
