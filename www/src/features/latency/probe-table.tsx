@@ -8,15 +8,16 @@ import { Icon } from "@/components/icon";
 import { format } from "@/lib/format";
 import { kindNames, type ProbeId, type ProbeStats, printProbe, type SortKey } from "./probe";
 
-const columns: { key: SortKey; name: string; numeric?: boolean; hint?: string }[] = [
+/** wide: left out on a phone. */
+const columns: { key: SortKey; name: string; numeric?: boolean; wide?: boolean; hint?: string }[] = [
   { key: "target", name: "Target" },
-  { key: "instance", name: "From" },
+  { key: "instance", name: "From", wide: true },
   { key: "p50", name: "p50", numeric: true, hint: "Half of the answers were quicker" },
-  { key: "p90", name: "p90", numeric: true },
+  { key: "p90", name: "p90", numeric: true, wide: true },
   { key: "p99", name: "p99", numeric: true },
-  { key: "max", name: "Max", numeric: true, hint: "The slowest answer" },
+  { key: "max", name: "Max", numeric: true, wide: true, hint: "The slowest answer" },
   { key: "loss", name: "Loss", numeric: true, hint: "Share of the attempts that failed" },
-  { key: "attempts", name: "Attempts", numeric: true },
+  { key: "attempts", name: "Attempts", numeric: true, wide: true },
 ];
 
 /** So many rows are rendered at first, and more on request. */
@@ -49,13 +50,13 @@ export function ProbeTable({
         <table className="w-full border-collapse">
           <thead>
             <tr className="border-b border-line text-xs text-ink-faint">
-              {columns.map(({ key, name, numeric, hint }) => (
+              {columns.map(({ key, name, numeric, wide, hint }) => (
                 <th
                   key={key}
                   scope="col"
                   title={hint}
                   aria-sort={sort.key === key ? (sort.descending ? "descending" : "ascending") : "none"}
-                  className={`px-1 font-medium ${numeric ? "text-right" : "text-left"} ${key === "instance" ? "max-sm:hidden" : ""}`}
+                  className={`px-1 font-medium ${numeric ? "text-right" : "text-left"} ${wide ? "max-sm:hidden" : ""}`}
                 >
                   <button
                     type="button"
@@ -79,7 +80,7 @@ export function ProbeTable({
                 className="group cursor-pointer border-b border-line last:border-0 hover:bg-hover"
                 onClick={() => onChoose(row)}
               >
-                <th scope="row" className="max-w-72 px-3 py-1.5 text-left font-normal">
+                <th scope="row" className="max-w-72 px-3 max-sm:max-w-40 py-1.5 text-left font-normal">
                   <button
                     type="button"
                     className="flex w-full min-w-0 items-center gap-2 text-left"
@@ -102,15 +103,15 @@ export function ProbeTable({
                 </th>
                 <td className="max-w-48 truncate px-3 text-ink-soft max-sm:hidden">{row.instance}</td>
                 <Cell text={format("seconds", row.p50)} />
-                <Cell text={format("seconds", row.p90)} />
+                <Cell text={format("seconds", row.p90)} wide />
                 <Cell text={format("seconds", row.p99)} strong />
-                <Cell text={format("seconds", row.max)} />
+                <Cell text={format("seconds", row.max)} wide />
                 <td className="tnum px-3 text-right">
                   <span className={(row.loss ?? 0) >= NOTABLE_LOSS ? "font-medium text-bad" : "text-ink-soft"}>
                     {format("ratio", row.loss)}
                   </span>
                 </td>
-                <Cell text={format("count/s", row.attempts)} />
+                <Cell text={format("count/s", row.attempts)} wide />
                 <td className="px-3 max-lg:hidden">
                   <Sparkline values={history.get(printProbe(row)) ?? []} color="series-3" width={140} height={26} />
                 </td>
@@ -128,9 +129,11 @@ export function ProbeTable({
   );
 }
 
-function Cell({ text, strong = false }: { text: string; strong?: boolean }) {
+function Cell({ text, strong = false, wide = false }: { text: string; strong?: boolean; wide?: boolean }) {
   return (
-    <td className={`tnum px-3 text-right whitespace-nowrap ${strong ? "font-medium text-ink" : "text-ink-soft"}`}>
+    <td
+      className={`tnum px-3 text-right whitespace-nowrap ${wide ? "max-sm:hidden" : ""} ${strong ? "font-medium text-ink" : "text-ink-soft"}`}
+    >
       {text}
     </td>
   );
