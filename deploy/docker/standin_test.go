@@ -203,7 +203,15 @@ func nodeStandIn(s *standIn) error {
 		"ENV PATH=/usr/bin:/bin", "ENV npm_config_cache=/npm", "ENV npm_config_prefer_offline=true",
 		"ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt",
 	}
-	return s.programs("env", "node")
+	if err := s.programs("env", "node"); err != nil {
+		return err
+	}
+	// Packages with native code load it, and Node itself does not.
+	librt, err := filepath.Glob("/usr/lib*/*/librt.so.1")
+	for _, path := range librt {
+		err = errors.Join(err, s.file(path, path))
+	}
+	return err
 }
 
 func busyboxStandIn(s *standIn) error {
