@@ -170,7 +170,6 @@ type client struct {
 	*pipe
 	ended chan error
 	enc   *wire.Encoder
-	seq   uint64
 }
 
 func (w *world) open(t *testing.T) *client {

@@ -20,12 +20,11 @@ const benchAgents, benchFloats, benchHistograms = 100, 195, 5
 // fleet is what benchAgents agents send at once: counters, gauges and
 // histograms of recorders, k ticks of 1 s each.
 type fleet struct {
-	writes  []*series.Write
-	targets []*series.Target
-	random  *rand.Rand
-	done    sync.WaitGroup
-	now     int64
-	k       int
+	writes []*series.Write
+	random *rand.Rand
+	done   sync.WaitGroup
+	now    int64
+	k      int
 }
 
 func newFleet(b *testing.B, k int) *fleet {

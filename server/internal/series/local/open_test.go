@@ -280,7 +280,6 @@ func TestDamagedLog(t *testing.T) {
 				if got := read(t, s)[m.Labels.String()]; strings.Join(got, ",") != strings.Join(want, ",") {
 					t.Fatalf("%s holds %v, want %v", m.Labels, got, want)
 				}
-				break
 			}
 			if !strings.Contains(logged.String(), tt.logged) || (tt.logged == "") != (logged.Len() == 0) {
 				t.Errorf("logged %q, want %q", logged.String(), tt.logged)
