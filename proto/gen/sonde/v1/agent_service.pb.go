@@ -198,6 +198,7 @@ type ConnectRequest struct {
 	//	*ConnectRequest_Batch
 	//	*ConnectRequest_Pong
 	//	*ConnectRequest_Ping
+	//	*ConnectRequest_ConfigResult
 	Message       isConnectRequest_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -285,6 +286,15 @@ func (x *ConnectRequest) GetPing() *Ping {
 	return nil
 }
 
+func (x *ConnectRequest) GetConfigResult() *ConfigResult {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectRequest_ConfigResult); ok {
+			return x.ConfigResult
+		}
+	}
+	return nil
+}
+
 type isConnectRequest_Message interface {
 	isConnectRequest_Message()
 }
@@ -310,6 +320,10 @@ type ConnectRequest_Ping struct {
 	Ping *Ping `protobuf:"bytes,5,opt,name=ping,proto3,oneof"`
 }
 
+type ConnectRequest_ConfigResult struct {
+	ConfigResult *ConfigResult `protobuf:"bytes,6,opt,name=config_result,json=configResult,proto3,oneof"`
+}
+
 func (*ConnectRequest_Hello) isConnectRequest_Message() {}
 
 func (*ConnectRequest_Schema) isConnectRequest_Message() {}
@@ -320,6 +334,8 @@ func (*ConnectRequest_Pong) isConnectRequest_Message() {}
 
 func (*ConnectRequest_Ping) isConnectRequest_Message() {}
 
+func (*ConnectRequest_ConfigResult) isConnectRequest_Message() {}
+
 type ConnectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -329,6 +345,7 @@ type ConnectResponse struct {
 	//	*ConnectResponse_Ping
 	//	*ConnectResponse_Refusal
 	//	*ConnectResponse_Pong
+	//	*ConnectResponse_ConfigUpdate
 	Message       isConnectResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -416,6 +433,15 @@ func (x *ConnectResponse) GetPong() *Pong {
 	return nil
 }
 
+func (x *ConnectResponse) GetConfigUpdate() *ConfigUpdate {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectResponse_ConfigUpdate); ok {
+			return x.ConfigUpdate
+		}
+	}
+	return nil
+}
+
 type isConnectResponse_Message interface {
 	isConnectResponse_Message()
 }
@@ -440,6 +466,10 @@ type ConnectResponse_Pong struct {
 	Pong *Pong `protobuf:"bytes,5,opt,name=pong,proto3,oneof"`
 }
 
+type ConnectResponse_ConfigUpdate struct {
+	ConfigUpdate *ConfigUpdate `protobuf:"bytes,6,opt,name=config_update,json=configUpdate,proto3,oneof"`
+}
+
 func (*ConnectResponse_Welcome) isConnectResponse_Message() {}
 
 func (*ConnectResponse_Ack) isConnectResponse_Message() {}
@@ -449,6 +479,8 @@ func (*ConnectResponse_Ping) isConnectResponse_Message() {}
 func (*ConnectResponse_Refusal) isConnectResponse_Message() {}
 
 func (*ConnectResponse_Pong) isConnectResponse_Message() {}
+
+func (*ConnectResponse_ConfigUpdate) isConnectResponse_Message() {}
 
 // Hello opens a stream.
 type Hello struct {
@@ -461,8 +493,10 @@ type Hello struct {
 	Features []string `protobuf:"bytes,4,rep,name=features,proto3" json:"features,omitempty"`
 	// How often batches leave, so that the server knows when an agent is late.
 	SubmissionIntervalMs uint32 `protobuf:"varint,5,opt,name=submission_interval_ms,json=submissionIntervalMs,proto3" json:"submission_interval_ms,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// ConfigUpdate.hash of the settings in force, 0 when they are the agent's own.
+	ConfigHash    uint64 `protobuf:"fixed64,6,opt,name=config_hash,json=configHash,proto3" json:"config_hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
@@ -526,6 +560,13 @@ func (x *Hello) GetFeatures() []string {
 func (x *Hello) GetSubmissionIntervalMs() uint32 {
 	if x != nil {
 		return x.SubmissionIntervalMs
+	}
+	return 0
+}
+
+func (x *Hello) GetConfigHash() uint64 {
+	if x != nil {
+		return x.ConfigHash
 	}
 	return 0
 }
@@ -909,11 +950,132 @@ func (x *Pong) GetUnixNanos() uint64 {
 	return 0
 }
 
+// ConfigUpdate is everything that is decided for the agent: it replaces the one
+// before as a whole. The server sends it after Welcome when Hello named another,
+// and whenever it changes. Without settings the agent goes by its own.
+type ConfigUpdate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the settings, made by the server; names them in ConfigResult and Hello.
+	// 0: there are none.
+	Hash          uint64    `protobuf:"fixed64,1,opt,name=hash,proto3" json:"hash,omitempty"`
+	Settings      *Settings `protobuf:"bytes,2,opt,name=settings,proto3" json:"settings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfigUpdate) Reset() {
+	*x = ConfigUpdate{}
+	mi := &file_sonde_v1_agent_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfigUpdate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfigUpdate) ProtoMessage() {}
+
+func (x *ConfigUpdate) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_agent_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfigUpdate.ProtoReflect.Descriptor instead.
+func (*ConfigUpdate) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_agent_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ConfigUpdate) GetHash() uint64 {
+	if x != nil {
+		return x.Hash
+	}
+	return 0
+}
+
+func (x *ConfigUpdate) GetSettings() *Settings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+// ConfigResult answers ConfigUpdate.
+type ConfigResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Hash  uint64                 `protobuf:"fixed64,1,opt,name=hash,proto3" json:"hash,omitempty"`
+	// Empty: the settings are in force and kept for the next start. Else nothing
+	// of them is.
+	Errors []*FieldError `protobuf:"bytes,2,rep,name=errors,proto3" json:"errors,omitempty"`
+	// How often batches leave from now on.
+	SubmissionIntervalMs uint32 `protobuf:"varint,3,opt,name=submission_interval_ms,json=submissionIntervalMs,proto3" json:"submission_interval_ms,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *ConfigResult) Reset() {
+	*x = ConfigResult{}
+	mi := &file_sonde_v1_agent_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfigResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfigResult) ProtoMessage() {}
+
+func (x *ConfigResult) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_agent_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfigResult.ProtoReflect.Descriptor instead.
+func (*ConfigResult) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_agent_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ConfigResult) GetHash() uint64 {
+	if x != nil {
+		return x.Hash
+	}
+	return 0
+}
+
+func (x *ConfigResult) GetErrors() []*FieldError {
+	if x != nil {
+		return x.Errors
+	}
+	return nil
+}
+
+func (x *ConfigResult) GetSubmissionIntervalMs() uint32 {
+	if x != nil {
+		return x.SubmissionIntervalMs
+	}
+	return 0
+}
+
 var File_sonde_v1_agent_service_proto protoreflect.FileDescriptor
 
 const file_sonde_v1_agent_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1csonde/v1/agent_service.proto\x12\bsonde.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14sonde/v1/agent.proto\x1a\x15sonde/v1/sample.proto\"W\n" +
+	"\x1csonde/v1/agent_service.proto\x12\bsonde.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14sonde/v1/agent.proto\x1a\x15sonde/v1/config.proto\x1a\x15sonde/v1/sample.proto\"W\n" +
 	"\rEnrollRequest\x12\x1d\n" +
 	"\n" +
 	"join_token\x18\x01 \x01(\tR\tjoinToken\x12'\n" +
@@ -922,27 +1084,31 @@ const file_sonde_v1_agent_service_proto_rawDesc = "" +
 	"\bagent_id\x18\x01 \x01(\tR\aagentId\x12\x1e\n" +
 	"\n" +
 	"credential\x18\x02 \x01(\tR\n" +
-	"credential\"\xe5\x01\n" +
+	"credential\"\xa4\x02\n" +
 	"\x0eConnectRequest\x12'\n" +
 	"\x05hello\x18\x01 \x01(\v2\x0f.sonde.v1.HelloH\x00R\x05hello\x12*\n" +
 	"\x06schema\x18\x02 \x01(\v2\x10.sonde.v1.SchemaH\x00R\x06schema\x12'\n" +
 	"\x05batch\x18\x03 \x01(\v2\x0f.sonde.v1.BatchH\x00R\x05batch\x12$\n" +
 	"\x04pong\x18\x04 \x01(\v2\x0e.sonde.v1.PongH\x00R\x04pong\x12$\n" +
-	"\x04ping\x18\x05 \x01(\v2\x0e.sonde.v1.PingH\x00R\x04pingB\t\n" +
-	"\amessage\"\xe9\x01\n" +
+	"\x04ping\x18\x05 \x01(\v2\x0e.sonde.v1.PingH\x00R\x04ping\x12=\n" +
+	"\rconfig_result\x18\x06 \x01(\v2\x16.sonde.v1.ConfigResultH\x00R\fconfigResultB\t\n" +
+	"\amessage\"\xa8\x02\n" +
 	"\x0fConnectResponse\x12-\n" +
 	"\awelcome\x18\x01 \x01(\v2\x11.sonde.v1.WelcomeH\x00R\awelcome\x12!\n" +
 	"\x03ack\x18\x02 \x01(\v2\r.sonde.v1.AckH\x00R\x03ack\x12$\n" +
 	"\x04ping\x18\x03 \x01(\v2\x0e.sonde.v1.PingH\x00R\x04ping\x12-\n" +
 	"\arefusal\x18\x04 \x01(\v2\x11.sonde.v1.RefusalH\x00R\arefusal\x12$\n" +
-	"\x04pong\x18\x05 \x01(\v2\x0e.sonde.v1.PongH\x00R\x04pongB\t\n" +
-	"\amessage\"\xb6\x01\n" +
+	"\x04pong\x18\x05 \x01(\v2\x0e.sonde.v1.PongH\x00R\x04pong\x12=\n" +
+	"\rconfig_update\x18\x06 \x01(\v2\x16.sonde.v1.ConfigUpdateH\x00R\fconfigUpdateB\t\n" +
+	"\amessage\"\xd7\x01\n" +
 	"\x05Hello\x12\x19\n" +
 	"\bagent_id\x18\x01 \x01(\tR\aagentId\x12\x17\n" +
 	"\aboot_id\x18\x02 \x01(\fR\x06bootId\x12'\n" +
 	"\x04host\x18\x03 \x01(\v2\x13.sonde.v1.HostFactsR\x04host\x12\x1a\n" +
 	"\bfeatures\x18\x04 \x03(\tR\bfeatures\x124\n" +
-	"\x16submission_interval_ms\x18\x05 \x01(\rR\x14submissionIntervalMs\"\xad\x01\n" +
+	"\x16submission_interval_ms\x18\x05 \x01(\rR\x14submissionIntervalMs\x12\x1f\n" +
+	"\vconfig_hash\x18\x06 \x01(\x06R\n" +
+	"configHash\"\xad\x01\n" +
 	"\aWelcome\x12;\n" +
 	"\vserver_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"serverTime\x12\x1f\n" +
@@ -970,7 +1136,14 @@ const file_sonde_v1_agent_service_proto_rawDesc = "" +
 	"\x04Pong\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1d\n" +
 	"\n" +
-	"unix_nanos\x18\x02 \x01(\x06R\tunixNanos*\x9f\x01\n" +
+	"unix_nanos\x18\x02 \x01(\x06R\tunixNanos\"R\n" +
+	"\fConfigUpdate\x12\x12\n" +
+	"\x04hash\x18\x01 \x01(\x06R\x04hash\x12.\n" +
+	"\bsettings\x18\x02 \x01(\v2\x12.sonde.v1.SettingsR\bsettings\"\x86\x01\n" +
+	"\fConfigResult\x12\x12\n" +
+	"\x04hash\x18\x01 \x01(\x06R\x04hash\x12,\n" +
+	"\x06errors\x18\x02 \x03(\v2\x14.sonde.v1.FieldErrorR\x06errors\x124\n" +
+	"\x16submission_interval_ms\x18\x03 \x01(\rR\x14submissionIntervalMs*\x9f\x01\n" +
 	"\rRefusalReason\x12\x1e\n" +
 	"\x1aREFUSAL_REASON_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15REFUSAL_REASON_FUTURE\x10\x01\x12\x1a\n" +
@@ -994,7 +1167,7 @@ func file_sonde_v1_agent_service_proto_rawDescGZIP() []byte {
 }
 
 var file_sonde_v1_agent_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_sonde_v1_agent_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_sonde_v1_agent_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_sonde_v1_agent_service_proto_goTypes = []any{
 	(RefusalReason)(0),            // 0: sonde.v1.RefusalReason
 	(*EnrollRequest)(nil),         // 1: sonde.v1.EnrollRequest
@@ -1008,36 +1181,44 @@ var file_sonde_v1_agent_service_proto_goTypes = []any{
 	(*Refusal)(nil),               // 9: sonde.v1.Refusal
 	(*Ping)(nil),                  // 10: sonde.v1.Ping
 	(*Pong)(nil),                  // 11: sonde.v1.Pong
-	(*HostFacts)(nil),             // 12: sonde.v1.HostFacts
-	(*Schema)(nil),                // 13: sonde.v1.Schema
-	(*Batch)(nil),                 // 14: sonde.v1.Batch
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*ConfigUpdate)(nil),          // 12: sonde.v1.ConfigUpdate
+	(*ConfigResult)(nil),          // 13: sonde.v1.ConfigResult
+	(*HostFacts)(nil),             // 14: sonde.v1.HostFacts
+	(*Schema)(nil),                // 15: sonde.v1.Schema
+	(*Batch)(nil),                 // 16: sonde.v1.Batch
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*Settings)(nil),              // 18: sonde.v1.Settings
+	(*FieldError)(nil),            // 19: sonde.v1.FieldError
 }
 var file_sonde_v1_agent_service_proto_depIdxs = []int32{
-	12, // 0: sonde.v1.EnrollRequest.host:type_name -> sonde.v1.HostFacts
+	14, // 0: sonde.v1.EnrollRequest.host:type_name -> sonde.v1.HostFacts
 	5,  // 1: sonde.v1.ConnectRequest.hello:type_name -> sonde.v1.Hello
-	13, // 2: sonde.v1.ConnectRequest.schema:type_name -> sonde.v1.Schema
-	14, // 3: sonde.v1.ConnectRequest.batch:type_name -> sonde.v1.Batch
+	15, // 2: sonde.v1.ConnectRequest.schema:type_name -> sonde.v1.Schema
+	16, // 3: sonde.v1.ConnectRequest.batch:type_name -> sonde.v1.Batch
 	11, // 4: sonde.v1.ConnectRequest.pong:type_name -> sonde.v1.Pong
 	10, // 5: sonde.v1.ConnectRequest.ping:type_name -> sonde.v1.Ping
-	6,  // 6: sonde.v1.ConnectResponse.welcome:type_name -> sonde.v1.Welcome
-	8,  // 7: sonde.v1.ConnectResponse.ack:type_name -> sonde.v1.Ack
-	10, // 8: sonde.v1.ConnectResponse.ping:type_name -> sonde.v1.Ping
-	9,  // 9: sonde.v1.ConnectResponse.refusal:type_name -> sonde.v1.Refusal
-	11, // 10: sonde.v1.ConnectResponse.pong:type_name -> sonde.v1.Pong
-	12, // 11: sonde.v1.Hello.host:type_name -> sonde.v1.HostFacts
-	15, // 12: sonde.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
-	7,  // 13: sonde.v1.Welcome.limits:type_name -> sonde.v1.Limits
-	0,  // 14: sonde.v1.Refusal.reason:type_name -> sonde.v1.RefusalReason
-	1,  // 15: sonde.v1.AgentService.Enroll:input_type -> sonde.v1.EnrollRequest
-	3,  // 16: sonde.v1.AgentService.Connect:input_type -> sonde.v1.ConnectRequest
-	2,  // 17: sonde.v1.AgentService.Enroll:output_type -> sonde.v1.EnrollResponse
-	4,  // 18: sonde.v1.AgentService.Connect:output_type -> sonde.v1.ConnectResponse
-	17, // [17:19] is the sub-list for method output_type
-	15, // [15:17] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	13, // 6: sonde.v1.ConnectRequest.config_result:type_name -> sonde.v1.ConfigResult
+	6,  // 7: sonde.v1.ConnectResponse.welcome:type_name -> sonde.v1.Welcome
+	8,  // 8: sonde.v1.ConnectResponse.ack:type_name -> sonde.v1.Ack
+	10, // 9: sonde.v1.ConnectResponse.ping:type_name -> sonde.v1.Ping
+	9,  // 10: sonde.v1.ConnectResponse.refusal:type_name -> sonde.v1.Refusal
+	11, // 11: sonde.v1.ConnectResponse.pong:type_name -> sonde.v1.Pong
+	12, // 12: sonde.v1.ConnectResponse.config_update:type_name -> sonde.v1.ConfigUpdate
+	14, // 13: sonde.v1.Hello.host:type_name -> sonde.v1.HostFacts
+	17, // 14: sonde.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
+	7,  // 15: sonde.v1.Welcome.limits:type_name -> sonde.v1.Limits
+	0,  // 16: sonde.v1.Refusal.reason:type_name -> sonde.v1.RefusalReason
+	18, // 17: sonde.v1.ConfigUpdate.settings:type_name -> sonde.v1.Settings
+	19, // 18: sonde.v1.ConfigResult.errors:type_name -> sonde.v1.FieldError
+	1,  // 19: sonde.v1.AgentService.Enroll:input_type -> sonde.v1.EnrollRequest
+	3,  // 20: sonde.v1.AgentService.Connect:input_type -> sonde.v1.ConnectRequest
+	2,  // 21: sonde.v1.AgentService.Enroll:output_type -> sonde.v1.EnrollResponse
+	4,  // 22: sonde.v1.AgentService.Connect:output_type -> sonde.v1.ConnectResponse
+	21, // [21:23] is the sub-list for method output_type
+	19, // [19:21] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_sonde_v1_agent_service_proto_init() }
@@ -1046,6 +1227,7 @@ func file_sonde_v1_agent_service_proto_init() {
 		return
 	}
 	file_sonde_v1_agent_proto_init()
+	file_sonde_v1_config_proto_init()
 	file_sonde_v1_sample_proto_init()
 	file_sonde_v1_agent_service_proto_msgTypes[2].OneofWrappers = []any{
 		(*ConnectRequest_Hello)(nil),
@@ -1053,6 +1235,7 @@ func file_sonde_v1_agent_service_proto_init() {
 		(*ConnectRequest_Batch)(nil),
 		(*ConnectRequest_Pong)(nil),
 		(*ConnectRequest_Ping)(nil),
+		(*ConnectRequest_ConfigResult)(nil),
 	}
 	file_sonde_v1_agent_service_proto_msgTypes[3].OneofWrappers = []any{
 		(*ConnectResponse_Welcome)(nil),
@@ -1060,6 +1243,7 @@ func file_sonde_v1_agent_service_proto_init() {
 		(*ConnectResponse_Ping)(nil),
 		(*ConnectResponse_Refusal)(nil),
 		(*ConnectResponse_Pong)(nil),
+		(*ConnectResponse_ConfigUpdate)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1067,7 +1251,7 @@ func file_sonde_v1_agent_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sonde_v1_agent_service_proto_rawDesc), len(file_sonde_v1_agent_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -254,7 +254,8 @@ func (x *Schema) GetSeries() []*SeriesDef {
 // Batch carries the samples that an agent took since the batch before it.
 type Batch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Counts from 1 in each boot of the agent, without holes.
+	// Counts up from 1 in each boot of the agent, strictly increasing on a stream.
+	// A hole is a batch that the agent had to drop.
 	Seq uint64 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
 	// The boot (start of the agent's process) that took the samples: 16 bytes.
 	// Empty: the boot that Hello named.

@@ -8,6 +8,8 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { HostFacts } from "./agent_pb";
 import { file_sonde_v1_agent } from "./agent_pb";
+import type { FieldError, Settings } from "./config_pb";
+import { file_sonde_v1_config } from "./config_pb";
 import type { Batch, Schema } from "./sample_pb";
 import { file_sonde_v1_sample } from "./sample_pb";
 import type { Message } from "@bufbuild/protobuf";
@@ -16,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sonde/v1/agent_service.proto.
  */
 export const file_sonde_v1_agent_service: GenFile = /*@__PURE__*/
-  fileDesc("Chxzb25kZS92MS9hZ2VudF9zZXJ2aWNlLnByb3RvEghzb25kZS52MSJGCg1FbnJvbGxSZXF1ZXN0EhIKCmpvaW5fdG9rZW4YASABKAkSIQoEaG9zdBgCIAEoCzITLnNvbmRlLnYxLkhvc3RGYWN0cyI2Cg5FbnJvbGxSZXNwb25zZRIQCghhZ2VudF9pZBgBIAEoCRISCgpjcmVkZW50aWFsGAIgASgJIsMBCg5Db25uZWN0UmVxdWVzdBIgCgVoZWxsbxgBIAEoCzIPLnNvbmRlLnYxLkhlbGxvSAASIgoGc2NoZW1hGAIgASgLMhAuc29uZGUudjEuU2NoZW1hSAASIAoFYmF0Y2gYAyABKAsyDy5zb25kZS52MS5CYXRjaEgAEh4KBHBvbmcYBCABKAsyDi5zb25kZS52MS5Qb25nSAASHgoEcGluZxgFIAEoCzIOLnNvbmRlLnYxLlBpbmdIAEIJCgdtZXNzYWdlIsYBCg9Db25uZWN0UmVzcG9uc2USJAoHd2VsY29tZRgBIAEoCzIRLnNvbmRlLnYxLldlbGNvbWVIABIcCgNhY2sYAiABKAsyDS5zb25kZS52MS5BY2tIABIeCgRwaW5nGAMgASgLMg4uc29uZGUudjEuUGluZ0gAEiQKB3JlZnVzYWwYBCABKAsyES5zb25kZS52MS5SZWZ1c2FsSAASHgoEcG9uZxgFIAEoCzIOLnNvbmRlLnYxLlBvbmdIAEIJCgdtZXNzYWdlIn8KBUhlbGxvEhAKCGFnZW50X2lkGAEgASgJEg8KB2Jvb3RfaWQYAiABKAwSIQoEaG9zdBgDIAEoCzITLnNvbmRlLnYxLkhvc3RGYWN0cxIQCghmZWF0dXJlcxgEIAMoCRIeChZzdWJtaXNzaW9uX2ludGVydmFsX21zGAUgASgNIoMBCgdXZWxjb21lEi8KC3NlcnZlcl90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkdXJhYmxlX3NlcRgCIAEoBBIQCghmZWF0dXJlcxgDIAMoCRIgCgZsaW1pdHMYBCABKAsyEC5zb25kZS52MS5MaW1pdHMibQoGTGltaXRzEhkKEW1heF9tZXNzYWdlX2J5dGVzGAEgASgNEhIKCm1heF9zZXJpZXMYAiABKA0SHQoVbWF4X2JhdGNoZXNfaW5fZmxpZ2h0GAMgASgNEhUKDW1heF9mdXR1cmVfbXMYBCABKA0iIwoDQWNrEgsKA3NlcRgBIAEoBBIPCgdib290X2lkGAIgASgMInEKB1JlZnVzYWwSCwoDc2VxGAEgASgEEg8KB2Jvb3RfaWQYAiABKAwSJwoGcmVhc29uGAMgASgOMhcuc29uZGUudjEuUmVmdXNhbFJlYXNvbhIPCgdzYW1wbGVzGAQgASgEEg4KBmRldGFpbBgFIAEoCSISCgRQaW5nEgoKAmlkGAEgASgEIiYKBFBvbmcSCgoCaWQYASABKAQSEgoKdW5peF9uYW5vcxgCIAEoBiqfAQoNUmVmdXNhbFJlYXNvbhIeChpSRUZVU0FMX1JFQVNPTl9VTlNQRUNJRklFRBAAEhkKFVJFRlVTQUxfUkVBU09OX0ZVVFVSRRABEhoKFlJFRlVTQUxfUkVBU09OX1RPT19PTEQQAhIbChdSRUZVU0FMX1JFQVNPTl9DT05GTElDVBADEhoKFlJFRlVTQUxfUkVBU09OX0lOVkFMSUQQBDKPAQoMQWdlbnRTZXJ2aWNlEjsKBkVucm9sbBIXLnNvbmRlLnYxLkVucm9sbFJlcXVlc3QaGC5zb25kZS52MS5FbnJvbGxSZXNwb25zZRJCCgdDb25uZWN0Ehguc29uZGUudjEuQ29ubmVjdFJlcXVlc3QaGS5zb25kZS52MS5Db25uZWN0UmVzcG9uc2UoATABQixaKnNvbmRlLmRldi9zb25kZS9wcm90by9nZW4vc29uZGUvdjE7c29uZGV2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_sonde_v1_agent, file_sonde_v1_sample]);
+  fileDesc("Chxzb25kZS92MS9hZ2VudF9zZXJ2aWNlLnByb3RvEghzb25kZS52MSJGCg1FbnJvbGxSZXF1ZXN0EhIKCmpvaW5fdG9rZW4YASABKAkSIQoEaG9zdBgCIAEoCzITLnNvbmRlLnYxLkhvc3RGYWN0cyI2Cg5FbnJvbGxSZXNwb25zZRIQCghhZ2VudF9pZBgBIAEoCRISCgpjcmVkZW50aWFsGAIgASgJIvQBCg5Db25uZWN0UmVxdWVzdBIgCgVoZWxsbxgBIAEoCzIPLnNvbmRlLnYxLkhlbGxvSAASIgoGc2NoZW1hGAIgASgLMhAuc29uZGUudjEuU2NoZW1hSAASIAoFYmF0Y2gYAyABKAsyDy5zb25kZS52MS5CYXRjaEgAEh4KBHBvbmcYBCABKAsyDi5zb25kZS52MS5Qb25nSAASHgoEcGluZxgFIAEoCzIOLnNvbmRlLnYxLlBpbmdIABIvCg1jb25maWdfcmVzdWx0GAYgASgLMhYuc29uZGUudjEuQ29uZmlnUmVzdWx0SABCCQoHbWVzc2FnZSL3AQoPQ29ubmVjdFJlc3BvbnNlEiQKB3dlbGNvbWUYASABKAsyES5zb25kZS52MS5XZWxjb21lSAASHAoDYWNrGAIgASgLMg0uc29uZGUudjEuQWNrSAASHgoEcGluZxgDIAEoCzIOLnNvbmRlLnYxLlBpbmdIABIkCgdyZWZ1c2FsGAQgASgLMhEuc29uZGUudjEuUmVmdXNhbEgAEh4KBHBvbmcYBSABKAsyDi5zb25kZS52MS5Qb25nSAASLwoNY29uZmlnX3VwZGF0ZRgGIAEoCzIWLnNvbmRlLnYxLkNvbmZpZ1VwZGF0ZUgAQgkKB21lc3NhZ2UilAEKBUhlbGxvEhAKCGFnZW50X2lkGAEgASgJEg8KB2Jvb3RfaWQYAiABKAwSIQoEaG9zdBgDIAEoCzITLnNvbmRlLnYxLkhvc3RGYWN0cxIQCghmZWF0dXJlcxgEIAMoCRIeChZzdWJtaXNzaW9uX2ludGVydmFsX21zGAUgASgNEhMKC2NvbmZpZ19oYXNoGAYgASgGIoMBCgdXZWxjb21lEi8KC3NlcnZlcl90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkdXJhYmxlX3NlcRgCIAEoBBIQCghmZWF0dXJlcxgDIAMoCRIgCgZsaW1pdHMYBCABKAsyEC5zb25kZS52MS5MaW1pdHMibQoGTGltaXRzEhkKEW1heF9tZXNzYWdlX2J5dGVzGAEgASgNEhIKCm1heF9zZXJpZXMYAiABKA0SHQoVbWF4X2JhdGNoZXNfaW5fZmxpZ2h0GAMgASgNEhUKDW1heF9mdXR1cmVfbXMYBCABKA0iIwoDQWNrEgsKA3NlcRgBIAEoBBIPCgdib290X2lkGAIgASgMInEKB1JlZnVzYWwSCwoDc2VxGAEgASgEEg8KB2Jvb3RfaWQYAiABKAwSJwoGcmVhc29uGAMgASgOMhcuc29uZGUudjEuUmVmdXNhbFJlYXNvbhIPCgdzYW1wbGVzGAQgASgEEg4KBmRldGFpbBgFIAEoCSISCgRQaW5nEgoKAmlkGAEgASgEIiYKBFBvbmcSCgoCaWQYASABKAQSEgoKdW5peF9uYW5vcxgCIAEoBiJCCgxDb25maWdVcGRhdGUSDAoEaGFzaBgBIAEoBhIkCghzZXR0aW5ncxgCIAEoCzISLnNvbmRlLnYxLlNldHRpbmdzImIKDENvbmZpZ1Jlc3VsdBIMCgRoYXNoGAEgASgGEiQKBmVycm9ycxgCIAMoCzIULnNvbmRlLnYxLkZpZWxkRXJyb3ISHgoWc3VibWlzc2lvbl9pbnRlcnZhbF9tcxgDIAEoDSqfAQoNUmVmdXNhbFJlYXNvbhIeChpSRUZVU0FMX1JFQVNPTl9VTlNQRUNJRklFRBAAEhkKFVJFRlVTQUxfUkVBU09OX0ZVVFVSRRABEhoKFlJFRlVTQUxfUkVBU09OX1RPT19PTEQQAhIbChdSRUZVU0FMX1JFQVNPTl9DT05GTElDVBADEhoKFlJFRlVTQUxfUkVBU09OX0lOVkFMSUQQBDKPAQoMQWdlbnRTZXJ2aWNlEjsKBkVucm9sbBIXLnNvbmRlLnYxLkVucm9sbFJlcXVlc3QaGC5zb25kZS52MS5FbnJvbGxSZXNwb25zZRJCCgdDb25uZWN0Ehguc29uZGUudjEuQ29ubmVjdFJlcXVlc3QaGS5zb25kZS52MS5Db25uZWN0UmVzcG9uc2UoATABQixaKnNvbmRlLmRldi9zb25kZS9wcm90by9nZW4vc29uZGUvdjE7c29uZGV2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_sonde_v1_agent, file_sonde_v1_config, file_sonde_v1_sample]);
 
 /**
  * @generated from message sonde.v1.EnrollRequest
@@ -109,6 +111,12 @@ export type ConnectRequest = Message<"sonde.v1.ConnectRequest"> & {
      */
     value: Ping;
     case: "ping";
+  } | {
+    /**
+     * @generated from field: sonde.v1.ConfigResult config_result = 6;
+     */
+    value: ConfigResult;
+    case: "configResult";
   } | { case: undefined; value?: undefined };
 };
 
@@ -156,6 +164,12 @@ export type ConnectResponse = Message<"sonde.v1.ConnectResponse"> & {
      */
     value: Pong;
     case: "pong";
+  } | {
+    /**
+     * @generated from field: sonde.v1.ConfigUpdate config_update = 6;
+     */
+    value: ConfigUpdate;
+    case: "configUpdate";
   } | { case: undefined; value?: undefined };
 };
 
@@ -202,6 +216,13 @@ export type Hello = Message<"sonde.v1.Hello"> & {
    * @generated from field: uint32 submission_interval_ms = 5;
    */
   submissionIntervalMs: number;
+
+  /**
+   * ConfigUpdate.hash of the settings in force, 0 when they are the agent's own.
+   *
+   * @generated from field: fixed64 config_hash = 6;
+   */
+  configHash: bigint;
 };
 
 /**
@@ -406,6 +427,69 @@ export type Pong = Message<"sonde.v1.Pong"> & {
  */
 export const PongSchema: GenMessage<Pong> = /*@__PURE__*/
   messageDesc(file_sonde_v1_agent_service, 10);
+
+/**
+ * ConfigUpdate is everything that is decided for the agent: it replaces the one
+ * before as a whole. The server sends it after Welcome when Hello named another,
+ * and whenever it changes. Without settings the agent goes by its own.
+ *
+ * @generated from message sonde.v1.ConfigUpdate
+ */
+export type ConfigUpdate = Message<"sonde.v1.ConfigUpdate"> & {
+  /**
+   * Of the settings, made by the server; names them in ConfigResult and Hello.
+   * 0: there are none.
+   *
+   * @generated from field: fixed64 hash = 1;
+   */
+  hash: bigint;
+
+  /**
+   * @generated from field: sonde.v1.Settings settings = 2;
+   */
+  settings?: Settings | undefined;
+};
+
+/**
+ * Describes the message sonde.v1.ConfigUpdate.
+ * Use `create(ConfigUpdateSchema)` to create a new message.
+ */
+export const ConfigUpdateSchema: GenMessage<ConfigUpdate> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_agent_service, 11);
+
+/**
+ * ConfigResult answers ConfigUpdate.
+ *
+ * @generated from message sonde.v1.ConfigResult
+ */
+export type ConfigResult = Message<"sonde.v1.ConfigResult"> & {
+  /**
+   * @generated from field: fixed64 hash = 1;
+   */
+  hash: bigint;
+
+  /**
+   * Empty: the settings are in force and kept for the next start. Else nothing
+   * of them is.
+   *
+   * @generated from field: repeated sonde.v1.FieldError errors = 2;
+   */
+  errors: FieldError[];
+
+  /**
+   * How often batches leave from now on.
+   *
+   * @generated from field: uint32 submission_interval_ms = 3;
+   */
+  submissionIntervalMs: number;
+};
+
+/**
+ * Describes the message sonde.v1.ConfigResult.
+ * Use `create(ConfigResultSchema)` to create a new message.
+ */
+export const ConfigResultSchema: GenMessage<ConfigResult> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_agent_service, 12);
 
 /**
  * @generated from enum sonde.v1.RefusalReason

@@ -112,7 +112,8 @@ export const SchemaSchema: GenMessage<Schema> = /*@__PURE__*/
  */
 export type Batch = Message<"sonde.v1.Batch"> & {
   /**
-   * Counts from 1 in each boot of the agent, without holes.
+   * Counts up from 1 in each boot of the agent, strictly increasing on a stream.
+   * A hole is a batch that the agent had to drop.
    *
    * @generated from field: uint64 seq = 1;
    */
