@@ -6,7 +6,9 @@
 // A collector or a probe that fails, hangs or panics costs its own samples and
 // no others, and the failure is itself a metric. Samples wait in memory, up to a
 // bound, while the server is away. The agent opens no port, and connects to its
-// servers and to the targets of its probes only.
+// servers and to the targets of its probes only. What a server decides comes into
+// force as a whole or not at all, within the bounds of this host's policy, and
+// holds over a restart.
 //
 // # What it does not
 //
@@ -19,11 +21,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"sonde.dev/sonde/agent/internal/collect"
+	"sonde.dev/sonde/agent/internal/desired"
 	"sonde.dev/sonde/agent/internal/probe"
 	"sonde.dev/sonde/agent/internal/procfs"
 	"sonde.dev/sonde/agent/internal/uplink"
@@ -37,6 +41,7 @@ type Agent struct {
 	scheduler *collect.Scheduler
 	probes    *probe.Set
 	uplink    *uplink.Uplink
+	remote    *remote
 }
 
 // New returns an agent that does nothing yet, but that its state folder exists
@@ -51,12 +56,19 @@ func New(c Config) (*Agent, error) {
 	}
 	own := procfs.Default()
 	a := &Agent{log: c.Logger}
+	a.remote = &remote{
+		own:    desired.Running{SubmissionInterval: c.SubmissionInterval, Collectors: s.collectors, Probes: s.probes},
+		policy: s.policy,
+		path:   filepath.Join(s.stateDir, "config.json"),
+		log:    c.Logger,
+	}
 	a.uplink, err = uplink.New(uplink.Config{
 		Servers:            s.servers,
 		CAFile:             c.ServerCA,
 		JoinToken:          c.joinToken,
 		StateDir:           s.stateDir,
 		SubmissionInterval: c.SubmissionInterval,
+		Configurator:       a.remote,
 		QueueBytes:         c.QueueBytes,
 		Host:               hostFacts(collect.Facts(s.host, own)),
 		Logger:             c.Logger,
@@ -65,12 +77,13 @@ func New(c Config) (*Agent, error) {
 		return nil, err
 	}
 	a.probes = probe.NewSet(probe.Config{Pinger: a.uplink, Log: c.Logger})
-	if err := a.probes.Apply(s.probes); err != nil {
-		return nil, err
-	}
 	a.scheduler = collect.NewScheduler(c.Logger, a.uplink.Push, collect.Host(s.host, own)...)
 	a.scheduler.Add(a.probes, collect.NewSelf(own, a.scheduler, buildinfo.Version(), a.ownValues()...))
-	if err := a.scheduler.Apply(s.collectors); err != nil {
+	a.remote.scheduler, a.remote.probes, a.remote.uplink = a.scheduler, a.probes, a.uplink
+	for _, s := range a.scheduler.Stats(nil) {
+		a.remote.collectors = append(a.remote.collectors, s.Collector)
+	}
+	if err := a.remote.begin(); err != nil {
 		return nil, err
 	}
 	return a, nil
@@ -103,7 +116,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// ownValues are what the uplink tells of itself.
+// ownValues are what the uplink and the remote configuration tell of themselves.
 func (a *Agent) ownValues() []collect.Value {
 	value := func(name string, read func(uplink.Stats) float64) collect.Value {
 		return collect.Value{Name: name, Read: func() float64 { return read(a.uplink.Stats()) }}
@@ -114,6 +127,8 @@ func (a *Agent) ownValues() []collect.Value {
 		value("sonde_agent_samples_dropped_total", func(s uplink.Stats) float64 { return float64(s.Dropped) }),
 		value("sonde_agent_samples_refused_total", func(s uplink.Stats) float64 { return float64(s.Refused) }),
 		value("sonde_agent_reconnects_total", func(s uplink.Stats) float64 { return float64(s.Reconnects) }),
+		{Name: "sonde_agent_config_changes_total", Read: func() float64 { return float64(a.remote.changes.Load()) }},
+		{Name: "sonde_agent_config_rejections_total", Read: func() float64 { return float64(a.remote.rejections.Load()) }},
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"sonde.dev/sonde/agent/internal/collect"
+	"sonde.dev/sonde/agent/internal/desired"
+	"sonde.dev/sonde/agent/internal/policy"
 	"sonde.dev/sonde/agent/internal/probe"
 	"sonde.dev/sonde/agent/internal/procfs"
 	"sonde.dev/sonde/agent/internal/uplink"
@@ -22,8 +24,8 @@ import (
 
 // Bounds of [Config.SubmissionInterval].
 const (
-	MinSubmissionInterval = 100 * time.Millisecond
-	MaxSubmissionInterval = 10 * time.Minute
+	MinSubmissionInterval = desired.MinSubmissionInterval
+	MaxSubmissionInterval = desired.MaxSubmissionInterval
 )
 
 // minQueueBytes holds a few submissions of a large host.
@@ -53,6 +55,9 @@ type Config struct {
 	DefaultProbes []string
 	// ProbesFile names a YAML file with a list of further probes.
 	ProbesFile string
+	// PolicyFile names a YAML file that bounds what a server may ask; empty means
+	// the bounds of [policy.Default].
+	PolicyFile string
 	// QueueBytes bounds the memory of samples that are not acknowledged.
 	QueueBytes int
 	Logger     *slog.Logger
@@ -64,6 +69,7 @@ type settings struct {
 	stateDir   string
 	collectors collect.Config
 	probes     []probe.Spec
+	policy     *policy.Policy
 	host       procfs.FS
 }
 
@@ -107,6 +113,8 @@ func (c Config) check() (settings, error) {
 	if err == nil {
 		wrong("collectors", s.collectors.Validate())
 	}
+	s.policy, err = c.policy(s)
+	wrong("policy-file", err)
 	if len(s.servers) > 0 {
 		s.probes, err = c.probes(s.servers[0], s.stateDir)
 		errs = append(errs, err)
@@ -162,6 +170,27 @@ func (c Config) probes(server, stateDir string) ([]probe.Spec, error) {
 		return nil, fmt.Errorf("probes-file: %s: %w", c.ProbesFile, err)
 	}
 	return append(specs, further...), nil
+}
+
+// policy returns the bounds of what a server may ask.
+func (c Config) policy(s settings) (*policy.Policy, error) {
+	if c.PolicyFile == "" {
+		return policy.Default(s.stateDir), nil
+	}
+	data, err := os.ReadFile(c.PolicyFile)
+	if err != nil {
+		return nil, err
+	}
+	own := procfs.Default()
+	var collectors []string
+	for _, collector := range append(collect.Host(s.host, own), probe.NewSet(probe.Config{}), collect.NewSelf(own, nil, "")) {
+		collectors = append(collectors, collector.Name())
+	}
+	p, err := policy.Parse(data, s.stateDir, collectors)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.PolicyFile, err)
+	}
+	return p, nil
 }
 
 // Check returns all that is wrong with c.

@@ -18,6 +18,8 @@ var own = slices.Concat(
 		Metric{Name: "batches_pending", Type: Gauge, Help: "Batches that no server has acknowledged yet."},
 		Metric{Name: "bytes_sent_total", Type: Counter, Unit: "bytes", Help: "Bytes of batches sent to servers."},
 		Metric{Name: "reconnects_total", Type: Counter, Help: "Times the agent connected again after its stream broke."},
+		Metric{Name: "config_changes_total", Type: Counter, Help: "Times the agent put in force what its server decided."},
+		Metric{Name: "config_rejections_total", Type: Counter, Help: "Times the agent refused what its server decided."},
 	),
 	group("sonde_agent_", []string{"version"},
 		Metric{Name: "info", Type: Gauge, Help: "Always 1; the label tells the agent's version."},

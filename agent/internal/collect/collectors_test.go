@@ -43,13 +43,15 @@ func fixtureCollectors() []Collector {
 	return collectors
 }
 
-// own are the values that the uplink adds.
+// ownValues are the values that the agent adds.
 var ownValues = []Value{
 	{"sonde_agent_batches_pending", func() float64 { return 2 }},
 	{"sonde_agent_bytes_sent_total", func() float64 { return 4096 }},
 	{"sonde_agent_samples_dropped_total", func() float64 { return 0 }},
 	{"sonde_agent_samples_refused_total", func() float64 { return 0 }},
 	{"sonde_agent_reconnects_total", func() float64 { return 1 }},
+	{"sonde_agent_config_changes_total", func() float64 { return 3 }},
+	{"sonde_agent_config_rejections_total", func() float64 { return 1 }},
 }
 
 var testTime = time.UnixMilli(1_795_442_500_000)

@@ -30,6 +30,9 @@ type stream struct {
 	pongs chan uint64 // ids of pings to answer
 	pings chan uint64
 
+	updates chan *sondev1.ConfigUpdate // from the receiver to configure
+	results chan *sondev1.ConfigResult // from configure
+
 	mu       sync.Mutex
 	nextPing uint64
 	waiting  map[uint64]chan struct{}
@@ -62,7 +65,8 @@ func (u *Uplink) connect(ctx context.Context, server string, id identity) (welco
 		AgentId:              id.AgentID,
 		BootId:               u.bootID,
 		Host:                 u.cfg.Host,
-		SubmissionIntervalMs: uint32(u.cfg.SubmissionInterval / time.Millisecond),
+		SubmissionIntervalMs: uint32(u.submissionInterval().Milliseconds()),
+		ConfigHash:           u.configHash(),
 	}}})
 	if err != nil {
 		return false, receiveCause(streamCtx, c, err)
@@ -85,6 +89,8 @@ func (u *Uplink) connect(ctx context.Context, server string, id identity) (welco
 		acks:    make(chan uint64, 1),
 		pongs:   make(chan uint64, 8),
 		pings:   make(chan uint64, 8),
+		updates: make(chan *sondev1.ConfigUpdate, maxUpdates),
+		results: make(chan *sondev1.ConfigResult),
 		waiting: make(map[uint64]chan struct{}),
 	}
 	u.queue.ack(welcome.DurableSeq)
@@ -92,12 +98,17 @@ func (u *Uplink) connect(ctx context.Context, server string, id identity) (welco
 	u.stream.Store(s)
 	defer u.stream.Store(nil)
 
+	var configuring sync.WaitGroup
+	if u.cfg.Configurator != nil {
+		configuring.Go(func() { s.configure(ctx, streamCtx) })
+	}
 	received := make(chan error, 1)
 	go func() { received <- s.receive(streamCtx, cancel) }()
 	err = s.send(ctx, received)
 	cancel(err)
 	c.CloseRequest()
 	<-received
+	configuring.Wait()
 	return true, cause(streamCtx, err)
 }
 
@@ -125,6 +136,8 @@ func (s *stream) send(ctx context.Context, received chan error) error {
 			err = s.conn.Send(&sondev1.ConnectRequest{Message: &sondev1.ConnectRequest_Pong{Pong: &sondev1.Pong{
 				Id: id, UnixNanos: uint64(time.Now().UnixNano()),
 			}}})
+		case result := <-s.results:
+			err = s.conn.Send(&sondev1.ConnectRequest{Message: &sondev1.ConnectRequest_ConfigResult{ConfigResult: result}})
 		case err := <-received:
 			received <- err
 			return err
@@ -221,6 +234,10 @@ func (s *stream) receive(ctx context.Context, cancel context.CancelCauseFunc) er
 			offer(s.pongs, m.Ping.Id)
 		case *sondev1.ConnectResponse_Pong:
 			s.ponged(m.Pong.Id)
+		case *sondev1.ConnectResponse_ConfigUpdate:
+			if s.u.cfg.Configurator != nil {
+				s.updated(m.ConfigUpdate)
+			}
 		case *sondev1.ConnectResponse_Refusal:
 			s.u.refused.Add(m.Refusal.Samples)
 			s.u.log.LogAttrs(ctx, slog.LevelWarn, "the server refused samples",

@@ -11,7 +11,8 @@
 // # What it does not
 //
 // It keeps nothing over a restart of the agent but the identity that enrolment
-// gave. It does not decide what is measured.
+// gave. It does not decide what is measured: what a server decides goes to a
+// [Configurator].
 package uplink
 
 import (
@@ -55,8 +56,11 @@ type Config struct {
 	JoinToken func() (string, error)
 	// StateDir holds the identity. It must exist.
 	StateDir string
-	// SubmissionInterval is how often a batch leaves.
+	// SubmissionInterval is how often a batch leaves at first; see
+	// [Uplink.SetSubmissionInterval].
 	SubmissionInterval time.Duration
+	// Configurator takes what servers decide; nil: it is ignored.
+	Configurator Configurator
 	// QueueBytes bounds the memory of batches that are not acknowledged.
 	QueueBytes int
 	// Host is told to the server at each connect.
@@ -71,6 +75,9 @@ type Uplink struct {
 	bootID []byte
 	queue  *queue
 	log    *slog.Logger
+
+	interval atomic.Int64  // of submissions, a time.Duration
+	retime   chan struct{} // capacity 1: interval has changed
 
 	stream     atomic.Pointer[stream] // the open one, or nil
 	bytesSent  atomic.Uint64
@@ -91,7 +98,9 @@ func New(cfg Config) (*Uplink, error) {
 		bootID: make([]byte, 16),
 		queue:  newQueue(cfg.QueueBytes),
 		log:    cfg.Logger,
+		retime: make(chan struct{}, 1),
 	}
+	u.interval.Store(int64(cfg.SubmissionInterval))
 	rand.Read(u.bootID)
 	return u, nil
 }
@@ -188,12 +197,16 @@ func (u *Uplink) submit(ctx context.Context) {
 		select {
 		case <-timer.C:
 			u.queue.seal()
+		case <-u.retime:
+			// What is gathered was to leave earlier than a longer interval would
+			// let it.
+			u.queue.seal()
 		case <-ctx.Done():
 			u.queue.seal()
 			return
 		}
-		now := time.Now()
-		next := now.Add(-settle).Truncate(u.cfg.SubmissionInterval).Add(u.cfg.SubmissionInterval + settle)
+		interval, now := u.submissionInterval(), time.Now()
+		next := now.Add(-settle).Truncate(interval).Add(interval + settle)
 		timer.Reset(next.Sub(now))
 	}
 }
