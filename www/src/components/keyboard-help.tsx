@@ -11,6 +11,7 @@ export function KeyboardHelp({ open, onOpenChange }: { open: boolean; onOpenChan
     [["g", "o"], "Go to the overview"],
     [["g", "h"], "Go to hosts"],
     [["g", "l"], "Go to latency"],
+    [["g", "c"], "Go to configuration"],
     [["?"], "Show this help"],
     [["Esc"], "Close what is open"],
   ];

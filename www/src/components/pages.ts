@@ -5,4 +5,5 @@ export const pages: { href: string; name: string; icon: IconName }[] = [
   { href: "/", name: "Overview", icon: "overview" },
   { href: "/host", name: "Hosts", icon: "host" },
   { href: "/latency", name: "Latency", icon: "latency" },
+  { href: "/config", name: "Configuration", icon: "config" },
 ];

@@ -31,6 +31,7 @@ export function Shell({ children }: { children: ReactNode }) {
     "g o": () => router.push("/"),
     "g h": () => router.push("/host"),
     "g l": () => router.push("/latency"),
+    "g c": () => router.push("/config"),
   });
 
   return (

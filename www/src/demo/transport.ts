@@ -1,9 +1,11 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createRouterTransport, type Transport } from "@connectrpc/connect";
+import { ConfigService } from "@/gen/sonde/v1/config_service_pb";
 import { FleetService } from "@/gen/sonde/v1/fleet_service_pb";
 import { QueryService } from "@/gen/sonde/v1/query_service_pb";
 import { seriesKey } from "@/lib/series";
 import { Answers } from "./answers";
+import { DemoConfig } from "./config";
 import { makeFleet } from "./fleet";
 import { toMessage } from "./message";
 import { addOverviewAnswers } from "./overview-answers";
@@ -72,6 +74,8 @@ export function createDemoTransport(options: DemoOptions = {}): Transport {
         return {};
       },
     });
+
+    service(ConfigService, new DemoConfig({ agents: () => agents, now }).service);
 
     service(QueryService, {
       query: ({ expr, timeMs }) => {

@@ -2,6 +2,7 @@
 
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { createContext, type ReactNode, useContext, useEffect } from "react";
+import { ConfigService } from "@/gen/sonde/v1/config_service_pb";
 import { FleetService } from "@/gen/sonde/v1/fleet_service_pb";
 import { QueryService } from "@/gen/sonde/v1/query_service_pb";
 import { WatchHub } from "./watch";
@@ -11,12 +12,14 @@ export type Runtime = {
   transport: Transport;
   fleet: Client<typeof FleetService>;
   query: Client<typeof QueryService>;
+  config: Client<typeof ConfigService>;
   watch: WatchHub;
 };
 
 export function createRuntime(transport: Transport): Runtime {
   const query = createClient(QueryService, transport);
-  return { transport, fleet: createClient(FleetService, transport), query, watch: new WatchHub(query) };
+  const config = createClient(ConfigService, transport);
+  return { transport, fleet: createClient(FleetService, transport), query, config, watch: new WatchHub(query) };
 }
 
 const RuntimeContext = createContext<Runtime | null>(null);

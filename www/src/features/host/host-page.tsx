@@ -24,10 +24,13 @@ import { useAgent, usePresence } from "./use-host";
 /** Points a chart needs: as many as the widest charts have pixels, roughly. */
 const POINTS = 900;
 
-/** Everything about one host, told by the query parameter id. latency renders what another feature knows of it. */
-export function HostPage({ latency }: { latency: (agent: string) => ReactNode }) {
+/** What other features know of the host. */
+type Others = { latency: (agent: string) => ReactNode; config: (agent: string) => ReactNode };
+
+/** Everything about one host, told by the query parameter id. */
+export function HostPage(others: Others) {
   const [id] = useQueryState("id", parseAsString);
-  return id === null || id === "" ? <ChooseHost /> : <Host key={id} id={id} latency={latency} />;
+  return id === null || id === "" ? <ChooseHost /> : <Host key={id} id={id} {...others} />;
 }
 
 function ChooseHost() {
@@ -69,7 +72,7 @@ function ChooseHost() {
   );
 }
 
-function Host({ id, latency }: { id: string; latency: (agent: string) => ReactNode }) {
+function Host({ id, latency, config }: Others & { id: string }) {
   const { watch } = useRuntime();
   const [range, setRange] = useTimeRange();
   const agent = useAgent(id);
@@ -102,7 +105,7 @@ function Host({ id, latency }: { id: string; latency: (agent: string) => ReactNo
   }
 
   const name = agent.data?.name;
-  const nav = [{ id: "latency", name: "Latency" }, ...shown];
+  const nav = [{ id: "latency", name: "Latency" }, ...shown, { id: "config", name: "Configuration" }];
   return (
     <>
       <PageHeader
@@ -144,6 +147,9 @@ function Host({ id, latency }: { id: string; latency: (agent: string) => ReactNo
             </SectionBlock>
           ))}
         </ChartGroup>
+        <SectionBlock id="config" name="Configuration">
+          {config(id)}
+        </SectionBlock>
       </div>
     </>
   );

@@ -1,0 +1,177 @@
+"use client";
+
+import { Tabs } from "@base-ui/react/tabs";
+import { parseAsStringLiteral, useQueryState } from "nuqs";
+import { useCallback, useEffect, useMemo, useState } from "react";
+import { Button } from "@/components/button";
+import { PageHeader } from "@/components/page-header";
+import { ErrorState, Skeleton, StaleNotice } from "@/components/states";
+import type { FleetConfig } from "@/gen/sonde/v1/config_pb";
+import { useAgents } from "@/lib/agents";
+import { explain } from "@/lib/errors";
+import { useRuntime } from "@/lib/runtime";
+import { affectedText } from "./affected";
+import { AgentsTab } from "./agents-tab";
+import { toConfig } from "./draft";
+import { useDraft, useDraftStore } from "./draft-store";
+import { Notice } from "./fields";
+import { HistoryTab } from "./history-tab";
+import { PoliciesTab } from "./policies-tab";
+import { Overruled, Refused, ReviewDialog } from "./review-dialog";
+import { RolloutPanel } from "./rollout";
+import { useAgentConfigs, usePreview, useRevisionConfig, useRevisions } from "./use-config";
+import { type Problems, validate } from "./validate";
+
+const tabs = ["policies", "agents", "history"] as const;
+const tabNames = { policies: "Policies", agents: "Agents", history: "History" };
+
+/** What is decided for the whole fleet, what has become of it, and how it came about. */
+export function ConfigPage() {
+  const { watch } = useRuntime();
+  const agents = useAgents();
+  const revisions = useRevisions();
+  const newest = revisions.data?.[0];
+  const number = revisions.data ? (newest?.number ?? 0n) : null;
+  const current = useRevisionConfig(number);
+  const configs = useAgentConfigs(newest);
+  const isLoaded = useFollow(number, current.data);
+  const { draft, changed, base, overruled } = useDraft();
+  const problems = useMemo(() => validate(draft), [draft]);
+  const [tab, setTab] = useQueryState("tab", parseAsStringLiteral(tabs).withDefault("policies"));
+  const [reviewing, setReviewing] = useState(false);
+  const names = useMemo(() => new Map(agents.data?.map(({ id, name }) => [id, name])), [agents.data]);
+  const nameOf = useCallback((id: string) => names.get(id) ?? id, [names]);
+
+  const failed = revisions.error && !revisions.data ? revisions : current.error && !current.data ? current : null;
+  if (failed && !isLoaded) {
+    return (
+      <>
+        <PageHeader title="Configuration" />
+        <ErrorState
+          title="The configuration could not be read"
+          error={failed.error}
+          onRetry={() => void failed.refetch()}
+        />
+      </>
+    );
+  }
+  if (!isLoaded || !revisions.data) {
+    return (
+      <>
+        <PageHeader title="Configuration" />
+        <div role="status" className="flex flex-col gap-3 p-4 wide:px-6">
+          <span className="sr-only">Reading the configuration</span>
+          <Skeleton className="h-16" />
+          <Skeleton className="h-64" />
+        </div>
+      </>
+    );
+  }
+
+  const nowMs = watch.now();
+  return (
+    <>
+      <PageHeader
+        title="Configuration"
+        actions={changed ? <DraftActions problems={problems} onReview={() => setReviewing(true)} /> : null}
+      />
+      <div className="flex flex-col gap-4 p-4 pb-10 wide:px-6">
+        {revisions.error ? <StaleNotice error={revisions.error} /> : null}
+        {changed && number !== base ? <Overtaken number={number} config={current.data} problems={problems} /> : null}
+        {overruled.length > 0 ? <Overruled names={overruled} /> : null}
+        {changed ? <Verdict problems={problems} total={agents.data?.length} /> : null}
+        {newest ? <RolloutPanel revision={newest} configs={configs.data} nameOf={nameOf} nowMs={nowMs} /> : null}
+        <Tabs.Root value={tab} onValueChange={(next) => void setTab(next)}>
+          <Tabs.List className="mb-4 flex gap-1 border-b border-line">
+            {tabs.map((name) => (
+              <Tabs.Tab
+                key={name}
+                value={name}
+                className="-mb-px border-b-2 border-transparent px-3 py-2 font-medium text-ink-soft hover:text-ink data-active:border-accent data-active:text-ink"
+              >
+                {tabNames[name]}
+              </Tabs.Tab>
+            ))}
+          </Tabs.List>
+          <Tabs.Panel value="policies">
+            <PoliciesTab agents={agents.data} problems={problems} />
+          </Tabs.Panel>
+          <Tabs.Panel value="agents">
+            <AgentsTab configs={configs} nameOf={nameOf} nowMs={nowMs} />
+          </Tabs.Panel>
+          <Tabs.Panel value="history">
+            <HistoryTab revisions={revisions.data} nowMs={nowMs} />
+          </Tabs.Panel>
+        </Tabs.Root>
+      </div>
+      <ReviewDialog open={reviewing} onOpenChange={setReviewing} agents={agents.data?.length} />
+    </>
+  );
+}
+
+/** Keeps the draft at the newest revision as long as nothing was edited. */
+function useFollow(number: bigint | null, config: FleetConfig | undefined): boolean {
+  const store = useDraftStore();
+  const { base, changed } = useDraft();
+  useEffect(() => {
+    if (number === null || !config || changed || base === number) return;
+    store.load(number, config);
+  }, [store, number, config, changed, base]);
+  return base !== null;
+}
+
+function DraftActions({ problems, onReview }: { problems: Problems; onReview: () => void }) {
+  const store = useDraftStore();
+  return (
+    <>
+      <Button onClick={() => store.discard()}>Discard</Button>
+      <Button look="primary" disabled={problems.size > 0} onClick={onReview}>
+        Review and apply
+      </Button>
+    </>
+  );
+}
+
+/** What is to be said of the edits: by the fields themselves, then by the server. */
+function Verdict({ problems, total }: { problems: Problems; total: number | undefined }) {
+  const { draft } = useDraft();
+  const isValid = problems.size === 0;
+  const preview = usePreview(useMemo(() => (isValid ? toConfig(draft) : null), [draft, isValid]));
+  if (!isValid) {
+    return (
+      <Notice tone="warn">
+        Edited, not applied. {problems.size === 1 ? "One field is" : `${problems.size} fields are`} to be mended first.
+        {problems.get("policies") ? ` ${problems.get("policies")}` : ""}
+      </Notice>
+    );
+  }
+  if (preview.data && preview.data.errors.length > 0) return <Refused errors={preview.data.errors} />;
+  return (
+    <Notice tone="accent">
+      Edited, not applied.{" "}
+      {preview.error ? explain(preview.error) : preview.data ? affectedText(preview.data, total) : ""}
+    </Notice>
+  );
+}
+
+/** A later revision came while this one was being edited. */
+function Overtaken(props: { number: bigint | null; config: FleetConfig | undefined; problems: Problems }) {
+  const { number, config, problems } = props;
+  const store = useDraftStore();
+  if (number === null || !config) return null;
+  return (
+    <Notice
+      tone="warn"
+      actions={
+        <>
+          <Button disabled={problems.size > 0} onClick={() => store.rebase(number, config)}>
+            Take my edits over
+          </Button>
+          <Button onClick={() => store.load(number, config)}>Discard my edits</Button>
+        </>
+      }
+    >
+      Meanwhile the configuration is at revision {String(number)}, which is not the one that was edited here.
+    </Notice>
+  );
+}

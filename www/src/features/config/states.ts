@@ -1,0 +1,57 @@
+import type { Tone } from "@/components/badge";
+import { type AgentConfig, ConfigState, RolloutState } from "@/gen/sonde/v1/config_pb";
+import { flatten } from "./settings";
+
+export const configStates: readonly { state: ConfigState; name: string; tone: Tone; meaning: string }[] = [
+  { state: ConfigState.APPLIED, name: "Applied", tone: "ok", meaning: "It is in force." },
+  { state: ConfigState.PENDING, name: "Pending", tone: "warn", meaning: "Told, or to be told once it connects." },
+  {
+    state: ConfigState.REJECTED,
+    name: "Rejected",
+    tone: "bad",
+    meaning: "The agent refused it; the one before holds.",
+  },
+  { state: ConfigState.DRIFTED, name: "Drifted", tone: "bad", meaning: "Something else is in force." },
+  {
+    state: ConfigState.LOCAL,
+    name: "Local",
+    tone: "idle",
+    meaning: "Nothing is decided; it goes by its own settings.",
+  },
+];
+
+const unknownState = { state: ConfigState.UNSPECIFIED, name: "Unknown", tone: "idle", meaning: "" } as const;
+
+export const describeState = (state: ConfigState) => configStates.find((s) => s.state === state) ?? unknownState;
+
+const rollouts: Record<RolloutState, { name: string; tone: Tone }> = {
+  [RolloutState.UNSPECIFIED]: { name: "Unknown", tone: "idle" },
+  [RolloutState.RUNNING]: { name: "Rolling out", tone: "accent" },
+  [RolloutState.DONE]: { name: "Done", tone: "ok" },
+  [RolloutState.FAILED]: { name: "Failed", tone: "bad" },
+  [RolloutState.SUPERSEDED]: { name: "Superseded", tone: "idle" },
+};
+
+export const describeRollout = (state: RolloutState | undefined) =>
+  rollouts[state ?? RolloutState.UNSPECIFIED] ?? rollouts[RolloutState.UNSPECIFIED];
+
+export type EffectiveRow = { path: string; what: string; value: string; policy: string };
+
+/** The settings that are decided for an agent, each with the policy that it comes from. */
+export function effectiveRows({ settings, provenance }: AgentConfig): EffectiveRow[] {
+  return [...flatten(settings)].map(([path, value]) => ({
+    path,
+    what: settingName(path),
+    value,
+    policy: provenance[path] ?? "",
+  }));
+}
+
+/** A path in words: "collectors.cpu.interval_ms" is "cpu interval". */
+export function settingName(path: string): string {
+  if (path === "submission_interval_ms") return "Submission interval";
+  const [kind, name = "", field] = path.split(".");
+  if (kind === "probes") return field ? `Probe ${name} ${field.replace(/_ms$/, "")}` : `Probe ${name}`;
+  if (kind === "collectors") return field === "enabled" ? `Collector ${name}` : `Collector ${name}, interval`;
+  return path;
+}

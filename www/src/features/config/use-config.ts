@@ -1,0 +1,97 @@
+"use client";
+
+import { create, toJsonString } from "@bufbuild/protobuf";
+import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useMemo, useState } from "react";
+import { type FleetConfig, FleetConfigSchema, type Revision, RolloutState } from "@/gen/sonde/v1/config_pb";
+import { type Runtime, useRuntime } from "@/lib/runtime";
+
+export const revisionsKey = ["config", "revisions"] as const;
+export const agentConfigsKey = ["config", "agents"] as const;
+
+const isRunning = (revision: Revision | undefined) => revision?.rollout?.state === RolloutState.RUNNING;
+
+/** Agents that were told last may answer shortly after the last step: so long they are asked for as while it runs. */
+const isUnsettled = (revision: Revision | undefined) => isRunning(revision) || (revision?.rollout?.pending ?? 0) > 0;
+
+/** The newest hundred revisions, newest first; asked for every second while one is rolled out. */
+export function useRevisions() {
+  const { config } = useRuntime();
+  return useQuery({
+    queryKey: revisionsKey,
+    queryFn: async ({ signal }) => (await config.listRevisions({}, { signal })).revisions,
+    refetchInterval: (query) => (isRunning(query.state.data?.[0]) ? 1_000 : 3_000),
+    structuralSharing: false,
+  });
+}
+
+async function readConfig(config: Runtime["config"], revision: bigint, signal?: AbortSignal): Promise<FleetConfig> {
+  if (revision === 0n) return create(FleetConfigSchema);
+  return (await config.getConfig({ revision }, { signal })).config ?? create(FleetConfigSchema);
+}
+
+const configQuery = (config: Runtime["config"], revision: bigint) => ({
+  queryKey: ["config", "revision", String(revision)],
+  queryFn: ({ signal }: { signal: AbortSignal }) => readConfig(config, revision, signal),
+  // A revision never changes.
+  staleTime: Number.POSITIVE_INFINITY,
+  structuralSharing: false as const,
+});
+
+/** What a revision says; 0n is the state before the first. null reads nothing. */
+export function useRevisionConfig(revision: bigint | null) {
+  const { config } = useRuntime();
+  return useQuery({ ...configQuery(config, revision ?? 0n), enabled: revision !== null });
+}
+
+/** Reads the newest revision now, past what is known. */
+export function useReadNewest(): () => Promise<{ revision: Revision | undefined; config: FleetConfig }> {
+  const { config } = useRuntime();
+  const client = useQueryClient();
+  return async () => {
+    const revisions = (await config.listRevisions({})).revisions;
+    client.setQueryData(revisionsKey, revisions);
+    const newest = revisions[0];
+    return { revision: newest, config: await client.fetchQuery(configQuery(config, newest?.number ?? 0n)) };
+  };
+}
+
+/** What has become of it at each agent, or at one. newest is the newest revision that is known. */
+export function useAgentConfigs(newest: Revision | undefined, agentId = "") {
+  const { config } = useRuntime();
+  return useQuery({
+    queryKey: [...agentConfigsKey, agentId],
+    queryFn: async ({ signal }) => (await config.listAgentConfigs({ agentId }, { signal })).configs,
+    refetchInterval: isUnsettled(newest) ? 1_000 : 5_000,
+    structuralSharing: false,
+  });
+}
+
+/** What the server says of a configuration, half a second after the last key. null asks nothing. */
+export function usePreview(wanted: FleetConfig | null) {
+  const { config } = useRuntime();
+  const settled = useSettled(
+    useMemo(() => (wanted ? toJsonString(FleetConfigSchema, wanted) : null), [wanted]),
+    400,
+  );
+  const query = useQuery({
+    queryKey: ["config", "preview", settled],
+    queryFn: ({ signal }) => config.previewConfig({ config: wanted ?? undefined }, { signal }),
+    enabled: settled !== null && wanted !== null,
+    placeholderData: keepPreviousData,
+    // Agents come and go.
+    staleTime: 0,
+    structuralSharing: false,
+  });
+  const asked = wanted ? toJsonString(FleetConfigSchema, wanted) : null;
+  return { ...query, isBehind: asked !== settled || query.isPlaceholderData };
+}
+
+function useSettled<T>(value: T, ms: number): T {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), ms);
+    return () => clearTimeout(timer);
+  }, [value, ms]);
+  return settled;
+}
