@@ -36,6 +36,19 @@ func Failure(err error) error {
 	return failure{err}
 }
 
+// exit is an exit code with a meaning of its own.
+type exit struct {
+	code int
+	err  error
+}
+
+func (e exit) Error() string { return e.err.Error() }
+func (e exit) Unwrap() error { return e.err }
+
+// Exit makes code the exit code of a command that documents it, as diff does.
+// Without err nothing is printed: the command has said what there is to say.
+func Exit(code int, err error) error { return exit{code, err} }
+
 // Main runs cmd with the arguments of the process until it returns or the
 // process is told to stop by SIGINT or SIGTERM, and exits. A second signal ends
 // the process at once.
@@ -57,8 +70,15 @@ func Run(ctx context.Context, cmd *cobra.Command, args []string, stdout, stderr 
 	if err == nil {
 		return Stopped
 	}
+	own, exits := errors.AsType[exit](err)
+	if exits && own.err == nil {
+		return own.code
+	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		fmt.Fprintf(stderr, "%s: %s\n", cmd.Name(), line)
+	}
+	if exits {
+		return own.code
 	}
 	if _, ok := errors.AsType[failure](err); ok {
 		return Failed
