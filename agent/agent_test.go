@@ -129,6 +129,7 @@ func TestSubmissionIntervalDoesNotWaitForTheOldOne(t *testing.T) {
 	s := newFakeServer(t)
 	c := testConfig(s.url, t.TempDir())
 	c.SubmissionInterval = MaxSubmissionInterval
+	c.Collectors = []string{"cpu=100ms"}
 	start(t, c)
 	s.await(t, "the agent", func() bool { return len(s.hellos) > 0 })
 	s.tell(t, update(7, &sondev1.Settings{SubmissionIntervalMs: proto.Uint32(100)}))
