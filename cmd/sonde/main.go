@@ -21,7 +21,7 @@ func newCommand() *cobra.Command {
 		Version: buildinfo.String(),
 		Args:    cobra.NoArgs,
 	}
-	cmd.AddCommand(newServerCommand(), newLoginLinkCommand(), newBenchCommand())
+	cmd.AddCommand(newServerCommand(), newConfigCommand(), newAgentsCommand(), newLoginLinkCommand(), newBenchCommand())
 	return cmd
 }
 
