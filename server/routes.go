@@ -39,7 +39,8 @@ func (s *Server) routes(engine *query.Engine, registrar *fleet.Registrar, metric
 	call := func(path string, h http.Handler) { mux.Handle(path, rpc.Observe(s.log, h)) }
 	guarded := func(path string, h http.Handler) { call(path, s.guard.Require(access.RPC, h)) }
 	call(rpc.NewAgentHandler(registrar, s.ingest, s.config.limits().MaxMessageBytes))
-	guarded(rpc.NewFleetHandler(fleet.NewService(s.control, s.ingest, time.Now)))
+	guarded(rpc.NewFleetHandler(fleet.NewService(s.control, s.ingest, s.steering, time.Now)))
+	guarded(rpc.NewConfigHandler(s.steering))
 	guarded(rpc.NewAccessHandler(s.access))
 	guarded(sondev1connect.NewQueryServiceHandler(s.queries, rpc.Options(1<<20)))
 	guarded(rpc.NewHealthHandler(rpc.NewHealthChecker()))

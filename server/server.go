@@ -51,12 +51,13 @@ type Server struct {
 	http     *http.Server
 	url      string
 
-	control *sqlite.Store
-	samples *local.Store
-	ingest  *ingest.Ingest
-	guard   *access.Guard
-	access  *fleet.Access
-	queries *rpc.Queries
+	control  *sqlite.Store
+	samples  *local.Store
+	ingest   *ingest.Ingest
+	guard    *access.Guard
+	access   *fleet.Access
+	steering *fleet.Steering
+	queries  *rpc.Queries
 
 	// connections is the context of all requests; it ends when the server stops.
 	connections context.Context
@@ -107,14 +108,14 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.assemble(metrics); err != nil {
+	if err := s.assemble(ctx, metrics); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
 // assemble makes the services and the routes to them.
-func (s *Server) assemble(metrics *prometheus.Registry) error {
+func (s *Server) assemble(ctx context.Context, metrics *prometheus.Registry) error {
 	engine, err := query.New(s.samples.Queryable(), query.Options{
 		MaxSamples: s.config.QuerySamples,
 		Timeout:    s.config.QueryTimeout,
@@ -125,8 +126,12 @@ func (s *Server) assemble(metrics *prometheus.Registry) error {
 		return err
 	}
 	registrar := fleet.NewRegistrar(s.control, time.Now)
+	if s.steering, err = fleet.NewSteering(ctx, s.control, time.Now, s.log); err != nil {
+		return err
+	}
 	s.ingest = ingest.New(ingest.Config{
 		Registrar: registrar,
+		Steering:  s.steering,
 		Appender:  s.samples,
 		Limits:    s.config.limits(),
 		Logger:    s.log,
@@ -186,6 +191,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	})
 	group.Go(func() error { s.ingest.Run(ctx); return nil })
+	group.Go(func() error { s.steering.Run(ctx); return nil })
 	group.Go(func() error { s.guard.Run(ctx); return nil })
 	group.Go(func() error { return s.samples.Wait(ctx) })
 	group.Go(func() error { <-ctx.Done(); s.drain(); return nil })

@@ -1,5 +1,5 @@
 // Package fleet is the domain of the control plane: the agents of a fleet, how
-// they get in, and how people get in.
+// they get in, what they are told to do, and how people get in.
 //
 // It promises that a name belongs to one agent at a time, that an agent is
 // enrolled only with a join token that is valid in the same transaction, that
@@ -9,9 +9,10 @@
 // It knows neither a database nor a transport. [Store] is what a database owes
 // it, [Live] what the sessions of agents owe it. Samples are not its business.
 //
-// Three services stand side by side, because three parties use them:
-// [Registrar] serves the sessions of agents, [Service] the people and programs
-// that look after the fleet, [Access] the door through which those come in.
+// Four services stand side by side: [Registrar] serves the sessions of agents,
+// [Service] the people and programs that look after the fleet, [Steering] both,
+// since what people decide is what agents are told, and [Access] the door
+// through which people come in.
 package fleet
 
 import (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ type world struct {
 	now       time.Time
 	registrar *fleet.Registrar
 	service   *fleet.Service
+	steering  *fleet.Steering
 	access    *fleet.Access
 	live      *live
 	secrets   fleet.Secrets
@@ -46,7 +48,10 @@ func newWorld(t *testing.T) *world {
 	}
 	clock := func() time.Time { return w.now }
 	w.registrar = fleet.NewRegistrar(store, clock)
-	w.service = fleet.NewService(store, w.live, clock)
+	if w.steering, err = fleet.NewSteering(t.Context(), store, clock, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	w.service = fleet.NewService(store, w.live, w.steering, clock)
 	w.access = fleet.NewAccess(store, clock)
 	if w.secrets, err = fleet.Bootstrap(t.Context(), store, clock, fleet.Secrets{}); err != nil {
 		t.Fatal(err)

@@ -28,7 +28,7 @@ func (r *Registrar) Enroll(ctx context.Context, token Secret, host HostFacts) (A
 		return Agent{}, "", Errorf(Unauthenticated,
 			"this is no join token: one begins with %s and stands in the file join-token of the server's data directory", joinPrefix)
 	}
-	if err := validateFacts(host); err != nil {
+	if err := host.Validate(); err != nil {
 		return Agent{}, "", err
 	}
 	credential := newSecret(agentPrefix)
@@ -72,7 +72,7 @@ func (r *Registrar) Seen(ctx context.Context, sightings ...Sighting) error {
 		if s.Host == nil {
 			continue
 		}
-		if err := validateFacts(*s.Host); err != nil {
+		if err := s.Host.Validate(); err != nil {
 			return err
 		}
 	}

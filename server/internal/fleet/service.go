@@ -18,15 +18,16 @@ const (
 // Service is how people and programs see and name the agents. Safe for
 // concurrent use.
 type Service struct {
-	store Store
-	live  Live
-	now   func() time.Time
+	store    Store
+	live     Live
+	steering *Steering
+	now      func() time.Time
 }
 
-// NewService returns a service over a store and the sessions of agents; now is
-// the clock.
-func NewService(store Store, live Live, now func() time.Time) *Service {
-	return &Service{store: store, live: live, now: now}
+// NewService returns a service over a store, the sessions of agents, and what
+// follows an agent's name and labels; now is the clock.
+func NewService(store Store, live Live, steering *Steering, now func() time.Time) *Service {
+	return &Service{store: store, live: live, steering: steering, now: now}
 }
 
 // List returns a page of the agents in the order of their names, and the token
@@ -78,7 +79,8 @@ func (s *Service) Get(ctx context.Context, id string) (AgentStatus, error) {
 // Update changes what people give an agent, all of it or nothing. An agent that
 // gets another name loses its session and connects again at once: its series
 // carry the name as "instance", which stays the same as long as a session
-// lasts. What was stored under the old name stays under it.
+// lasts. What was stored under the old name stays under it. Policies select the
+// agent by its new name and labels at once.
 //
 // Invalid: name or labels are out of bounds. NotFound. Exists: another agent has
 // the name.
@@ -98,6 +100,9 @@ func (s *Service) Update(ctx context.Context, id string, change Change) (AgentSt
 	if err != nil {
 		return AgentStatus{}, err
 	}
+	if err := s.steering.Changed(ctx, id); err != nil {
+		return AgentStatus{}, err
+	}
 	if renamed {
 		s.live.Disconnect(id, Errorf(Unavailable, "the agent was renamed to %s: connect again", quote(a.Name)))
 	}
@@ -113,6 +118,7 @@ func (s *Service) Remove(ctx context.Context, id string) error {
 	if err := s.store.DeleteAgent(ctx, id); err != nil {
 		return err
 	}
+	s.steering.Forget(id)
 	s.live.Disconnect(id, Errorf(Unauthenticated, "the agent was removed from the fleet"))
 	return nil
 }

@@ -82,10 +82,38 @@ type Store interface {
 	// DeleteExpired removes join tokens, login codes and sessions that expired
 	// at or before a time, and join tokens that are used up, and says how many.
 	DeleteExpired(ctx context.Context, now time.Time) (int64, error)
+
+	// CreateRevision stores a revision with its configuration, behind the newest
+	// one, which must be base (0 when there is none): r.Number is base + 1. A
+	// rollout of base that is running becomes ended. Revisions beyond the newest
+	// [MaxRevisions] are removed. Conflict: base is not the newest.
+	CreateRevision(ctx context.Context, base uint64, ended Rollout, r Revision, c FleetConfig) error
+
+	// MoveRollout stores how far a revision's rollout is. NotFound.
+	MoveRollout(ctx context.Context, number uint64, r Rollout) error
+
+	// Revision returns a revision and its configuration; number 0 is the
+	// newest. NotFound.
+	Revision(ctx context.Context, number uint64) (Revision, FleetConfig, error)
+
+	// Revisions returns at most limit revisions before a number, the newest
+	// first; before 0 begins with the newest.
+	Revisions(ctx context.Context, before uint64, limit int) ([]Revision, error)
+
+	// PutConfigStatuses stores what has become of agents' configurations, in
+	// place of what was stored before. Agents that do not exist (any more) are
+	// passed over; what is stored goes with its agent.
+	PutConfigStatuses(ctx context.Context, statuses []ConfigStatus) error
+
+	// ConfigStatuses returns all that PutConfigStatuses stored, in no order.
+	ConfigStatuses(ctx context.Context) ([]ConfigStatus, error)
 }
 
 // MaxAgents bounds what a leaked join token can do to the database.
 const MaxAgents = 100_000
+
+// MaxRevisions is how much history a store keeps.
+const MaxRevisions = 10_000
 
 // Change is what people change of an agent. A nil field stays as it is; Labels
 // that are empty but not nil remove all.

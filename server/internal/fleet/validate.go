@@ -79,7 +79,8 @@ func isLabelName(s string) bool {
 	return s != ""
 }
 
-func validateFacts(h HostFacts) error {
+// Validate returns an [Invalid] error that names a fact that is out of bounds.
+func (h HostFacts) Validate() error {
 	for _, fact := range []struct{ name, value string }{
 		{"hostname", h.Hostname},
 		{"os", h.OS},

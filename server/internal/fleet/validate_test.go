@@ -30,7 +30,7 @@ func FuzzValidate(f *testing.F) {
 		reserved := strings.HasPrefix(s, "__") || s == "agent" || s == "instance" || s == "job"
 		check("label", validateLabels(map[string]string{s: ""}), labelName.MatchString(s) && len(s) <= 128 && !reserved)
 		check("value", validateLabels(map[string]string{"a": s}), valid && len(s) <= 256)
-		check("fact", validateFacts(HostFacts{Container: s}), valid && len(s) <= 256)
+		check("fact", HostFacts{Container: s}.Validate(), valid && len(s) <= 256)
 
 		if valid {
 			name := nameOf(s)

@@ -157,7 +157,7 @@ func (in *Ingest) Status(agentID string) (fleet.Status, bool) {
 	if s != nil {
 		status.ConnectedAt = s.started
 		status.Address = s.peer.Address
-		status.SubmissionInterval = s.period
+		status.SubmissionInterval = time.Duration(s.period.Load())
 		status.LastBatchAt = unixMilli(s.lastBatch.Load())
 		status.Series = uint32(s.seriesSeen.Load())
 		status.ClockSkew, status.RoundTrip = s.clock.estimate()

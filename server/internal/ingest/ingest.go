@@ -26,6 +26,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -71,6 +72,7 @@ const (
 // Config is what an [Ingest] works with.
 type Config struct {
 	Registrar *fleet.Registrar
+	Steering  *fleet.Steering
 	Appender  series.Appender
 	Limits    Limits
 	Logger    *slog.Logger
@@ -82,6 +84,10 @@ type Config struct {
 type Ingest struct {
 	cfg     Config
 	metrics *metrics
+	// update is the newest message of settings, made once for all the agents
+	// that get it.
+	update atomic.Pointer[update]
+	hellos hellos
 
 	mu       sync.RWMutex
 	agents   map[string]*agent
@@ -94,6 +100,7 @@ func New(cfg Config) *Ingest {
 		cfg:     cfg,
 		metrics: newMetrics(cfg.Metrics),
 		agents:  make(map[string]*agent),
+		hellos:  hellos{wake: make(chan struct{}, 1)},
 	}
 }
 
@@ -134,6 +141,10 @@ func (in *Ingest) Serve(ctx context.Context, stream Stream, peer Peer) error {
 	if known.ID != hello.AgentId {
 		return fleet.Errorf(fleet.Unauthenticated, "hello.agent_id %.64q is not the agent of this credential", hello.AgentId)
 	}
+	host := HostFacts(hello.Host)
+	if err := host.Validate(); err != nil {
+		return err
+	}
 	s := newSession(in, in.agent(known.ID), stream, peer, hello)
 	if err := in.attach(s); err != nil {
 		return err
@@ -145,10 +156,11 @@ func (in *Ingest) Serve(ctx context.Context, stream Stream, peer Peer) error {
 	if err != nil {
 		return err
 	}
-	host := HostFacts(hello.Host)
-	if err := in.cfg.Registrar.Seen(ctx, fleet.Sighting{AgentID: known.ID, At: in.cfg.Now(), Host: &host}); err != nil {
+	in.hellos.add(fleet.Sighting{AgentID: known.ID, At: in.cfg.Now(), Host: &host})
+	if err := in.cfg.Steering.Connected(ctx, known.ID, hello.ConfigHash, s); err != nil {
 		return err
 	}
+	defer in.cfg.Steering.Disconnected(known.ID, s)
 	return s.serve(ctx, known)
 }
 
@@ -180,7 +192,8 @@ func (in *Ingest) detach(s *session) {
 
 var errStopping = fleet.Errorf(fleet.Unavailable, "the server is stopping: connect again, or elsewhere")
 
-// Run keeps the store informed of when agents were last seen, until ctx ends.
+// Run keeps the store informed of when agents were last seen, and soon of those
+// that connect, until ctx ends.
 func (in *Ingest) Run(ctx context.Context) {
 	tick := time.NewTicker(seenInterval)
 	defer tick.Stop()
@@ -188,9 +201,13 @@ func (in *Ingest) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			// The last sightings of a run are worth a last write.
+			in.storeHellos(context.WithoutCancel(ctx))
 			in.storeSightings(context.WithoutCancel(ctx))
 			return
+		case <-in.hellos.wake:
+			in.storeHellos(ctx)
 		case <-tick.C:
+			in.storeHellos(ctx)
 			in.storeSightings(ctx)
 		}
 	}

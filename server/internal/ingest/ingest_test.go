@@ -125,6 +125,9 @@ func (p *pipe) Send(res *sondev1.ConnectResponse) error {
 // world is an Ingest with one enrolled agent.
 type world struct {
 	*Ingest
+	service    *fleet.Service
+	registrar  *fleet.Registrar
+	joinToken  fleet.Secret
 	appender   *appender
 	agent      fleet.Agent
 	credential fleet.Secret
@@ -145,6 +148,10 @@ func newWorld(t *testing.T, limits Limits) *world {
 		t.Fatal(err)
 	}
 	registrar := fleet.NewRegistrar(store, clock)
+	steering, err := fleet.NewSteering(t.Context(), store, clock, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
 	agent, credential, err := registrar.Enroll(t.Context(), secrets.JoinToken, fleet.HostFacts{Hostname: "web-1"})
 	if err != nil {
 		t.Fatal(err)
@@ -153,12 +160,16 @@ func newWorld(t *testing.T, limits Limits) *world {
 	return &world{
 		Ingest: New(Config{
 			Registrar: registrar,
+			Steering:  steering,
 			Appender:  a,
 			Limits:    limits,
 			Logger:    slog.New(slog.DiscardHandler),
 			Metrics:   prometheus.NewRegistry(),
 			Now:       clock,
 		}),
+		service:    fleet.NewService(store, nil, steering, clock),
+		registrar:  registrar,
+		joinToken:  secrets.JoinToken,
 		appender:   a,
 		agent:      agent,
 		credential: credential,

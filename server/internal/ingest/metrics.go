@@ -14,6 +14,8 @@ type metrics struct {
 	samples    prometheus.Counter
 	refused    *prometheus.CounterVec
 	unknown    prometheus.Counter
+	updates    prometheus.Counter
+	results    *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -33,5 +35,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		refused: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "sonde_server_ingest_refused_samples_total", Help: "Samples that were not stored and never will be, by reason."}, []string{"reason"}),
 		unknown: counter("unknown_messages_total", "Messages of a case that this server does not know."),
+		updates: counter("config_updates_total", "Settings that agents were told."),
+		results: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "sonde_server_ingest_config_results_total", Help: "Answers of agents to settings."}, []string{"result"}),
 	}
 }

@@ -22,11 +22,12 @@ import (
 type session struct {
 	in      *Ingest
 	agent   *agent
+	agentID string
 	stream  Stream
 	peer    Peer
 	boot    string // of Hello
 	started time.Time
-	period  time.Duration // the agent's submission interval
+	period  atomic.Int64 // the agent's submission interval, a time.Duration
 	log     *slog.Logger
 
 	// Of the goroutine that receives.
@@ -53,14 +54,14 @@ type session struct {
 }
 
 func newSession(in *Ingest, a *agent, stream Stream, peer Peer, hello *sondev1.Hello) *session {
-	return &session{
+	s := &session{
 		in:      in,
 		agent:   a,
+		agentID: hello.AgentId,
 		stream:  stream,
 		peer:    peer,
 		boot:    string(hello.BootId),
 		started: in.cfg.Now(),
-		period:  time.Duration(hello.SubmissionIntervalMs) * time.Millisecond,
 		decoder: wire.NewDecoder(in.cfg.Limits.wire()),
 		targets: make(map[*wire.Schema]*series.Target),
 		idle:    make(chan *inFlight, in.cfg.Limits.MaxInFlight),
@@ -68,6 +69,13 @@ func newSession(in *Ingest, a *agent, stream Stream, peer Peer, hello *sondev1.H
 		ended:   make(chan struct{}),
 		out:     outbox{wake: make(chan struct{}, 1)},
 	}
+	s.submits(hello.SubmissionIntervalMs)
+	return s
+}
+
+// submits takes note of how often the agent's batches leave.
+func (s *session) submits(ms uint32) {
+	s.period.Store(int64(time.Duration(ms) * time.Millisecond))
 }
 
 // end makes the session end because of cause. Only the first call counts. It
@@ -91,7 +99,7 @@ func (s *session) serve(ctx context.Context, known fleet.Agent) error {
 	if err != nil {
 		return err
 	}
-	s.log.Info("session began", "submission_interval", s.period)
+	s.log.Info("session began", "submission_interval", time.Duration(s.period.Load()))
 	s.silence = time.AfterFunc(silenceLimit, func() {
 		s.end(fleet.Errorf(fleet.Unavailable, "the agent has sent nothing for %v", silenceLimit))
 	})
@@ -150,6 +158,8 @@ func (s *session) receive(ctx context.Context) error {
 			}}})
 		case *sondev1.ConnectRequest_Pong:
 			s.clock.ponged(m.Pong, now)
+		case *sondev1.ConnectRequest_ConfigResult:
+			s.configured(m.ConfigResult)
 		case *sondev1.ConnectRequest_Hello:
 			err = fleet.Errorf(fleet.Invalid, "a second hello on one stream")
 		default:
@@ -225,6 +235,7 @@ type outbox struct {
 	mu       sync.Mutex
 	messages []*sondev1.ConnectResponse
 	acks     []*sondev1.Ack
+	config   *sondev1.ConnectResponse // the newest, which replaces those before
 	spare    []*sondev1.ConnectResponse
 }
 
@@ -261,6 +272,14 @@ func (o *outbox) ack(boot string, hello bool, seq uint64) {
 	o.acks = append(o.acks, &sondev1.Ack{Seq: seq, BootId: id})
 }
 
+// configure puts settings in the place of those that have not been sent.
+func (o *outbox) configure(res *sondev1.ConnectResponse) {
+	o.mu.Lock()
+	o.config = res
+	o.mu.Unlock()
+	o.signal()
+}
+
 func (o *outbox) signal() {
 	select {
 	case o.wake <- struct{}{}:
@@ -276,6 +295,10 @@ func (o *outbox) take() []*sondev1.ConnectResponse {
 		o.messages = append(o.messages, &sondev1.ConnectResponse{Message: &sondev1.ConnectResponse_Ack{Ack: a}})
 	}
 	o.acks = o.acks[:0]
+	if o.config != nil {
+		o.messages = append(o.messages, o.config)
+		o.config = nil
+	}
 	out := o.messages
 	o.messages = o.spare[:0]
 	o.spare = out

@@ -28,6 +28,7 @@ const maxRequestBytes = 1 << 20
 var Services = []string{
 	sondev1connect.AgentServiceName,
 	sondev1connect.FleetServiceName,
+	sondev1connect.ConfigServiceName,
 	sondev1connect.AccessServiceName,
 	sondev1connect.QueryServiceName,
 }

@@ -93,10 +93,14 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	registrar := fleet.NewRegistrar(store, time.Now)
+	steering, err := fleet.NewSteering(t.Context(), store, time.Now, log)
+	if err != nil {
+		t.Fatal(err)
+	}
 	in := ingest.New(ingest.Config{
-		Registrar: registrar, Limits: ingest.DefaultLimits, Logger: log, Metrics: prometheus.NewRegistry(), Now: time.Now,
+		Registrar: registrar, Steering: steering, Limits: ingest.DefaultLimits, Logger: log, Metrics: prometheus.NewRegistry(), Now: time.Now,
 	})
-	w.service = fleet.NewService(store, in, time.Now)
+	w.service = fleet.NewService(store, in, steering, time.Now)
 
 	mux := http.NewServeMux()
 	mount := func(path string, h http.Handler) { mux.Handle(path, Observe(log, h)) }
@@ -107,6 +111,7 @@ func newWorld(t *testing.T) *world {
 	}
 	mount(NewAgentHandler(registrar, in, 1<<20))
 	inside(NewFleetHandler(w.service))
+	inside(NewConfigHandler(steering))
 	inside(NewAccessHandler(fleet.NewAccess(store, time.Now)))
 	inside(NewHealthHandler(NewHealthChecker()))
 	for path, h := range NewReflectionHandlers() {

@@ -43,6 +43,11 @@ func Run(t *testing.T, open func(t *testing.T) fleet.Store) {
 		{"LoginCodeConcurrently", testLoginCodeConcurrently},
 		{"Session", testSession},
 		{"DeleteExpired", testDeleteExpired},
+		{"RevisionRoundTrip", testRevisionRoundTrip},
+		{"RevisionConflict", testRevisionConflict},
+		{"Rollout", testRollout},
+		{"RevisionsByPage", testRevisionsByPage},
+		{"ConfigStatuses", testConfigStatuses},
 		{"Cancelled", testCancelled},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
