@@ -58,8 +58,13 @@ var DefaultLimits = Limits{
 }
 
 const (
-	// pingInterval is how often a session asks its agent for a sign of life.
+	// pingInterval is how often a session asks an agent that is silent for a
+	// sign of life.
 	pingInterval = 2 * time.Second
+	// clockInterval is how often, about, it asks one that is not, for its clock
+	// and so that the agent hears something even while the store is slow. A ping
+	// costs as much as the Ack of a batch.
+	clockInterval = 5 * time.Second
 	// silenceLimit ends a session whose agent has sent nothing for so long, not
 	// even a pong, so that an agent whose machine lost power is seen as down
 	// within five seconds.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"sonde.dev/sonde/internal/wire"
@@ -174,7 +175,7 @@ func (s *session) schema(msg *sondev1.Schema) error {
 	b := labels.NewBuilder(labels.EmptyLabels())
 	for _, sr := range schema.Series() {
 		b.Reset(s.identity)
-		b.Set(labels.MetricName, sr.Name)
+		b.Set(model.MetricNameLabel, sr.Name)
 		for _, l := range sr.Labels {
 			b.Set(l.Name, l.Value)
 		}
@@ -194,6 +195,9 @@ func (s *session) send(stored <-chan struct{}) {
 		select {
 		case <-s.out.wake:
 		case <-ping.C:
+			if !s.pingDue(s.in.cfg.Now()) {
+				continue
+			}
 			s.out.add(&sondev1.ConnectResponse{Message: &sondev1.ConnectResponse_Ping{Ping: s.clock.ping(s.in.cfg.Now())}})
 		case <-stored:
 			open = false
@@ -207,6 +211,13 @@ func (s *session) send(stored <-chan struct{}) {
 			}
 		}
 	}
+}
+
+// pingDue reports whether to ping: an agent that was heard a moment ago needs to
+// be asked for nothing but its clock.
+func (s *session) pingDue(now time.Time) bool {
+	heard := now.Sub(time.UnixMilli(s.agent.lastSeen.Load())) < pingInterval/2
+	return !heard || now.Sub(s.clock.pinged()) >= clockInterval
 }
 
 // malformed turns an error of package wire into one for the agent.
