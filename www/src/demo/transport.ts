@@ -5,6 +5,8 @@ import { QueryService } from "@/gen/sonde/v1/query_service_pb";
 import { seriesKey } from "@/lib/series";
 import { Answers } from "./answers";
 import { makeFleet } from "./fleet";
+import { addHostAnswers } from "./host-answers";
+import { addLatencyAnswers } from "./latency-answers";
 import { toMessage } from "./message";
 import { addOverviewAnswers } from "./overview-answers";
 
@@ -155,10 +157,12 @@ export function createDemoTransport(options: DemoOptions = {}): Transport {
   });
 }
 
-/** Every feature registers here what it asks. */
+/** What every feature asks. */
 export function demoAnswers(): Answers {
   const answers = new Answers();
   addOverviewAnswers(answers);
+  addHostAnswers(answers);
+  addLatencyAnswers(answers);
   return answers;
 }
 

@@ -5,12 +5,11 @@ import Link from "next/link";
 import { useLayoutEffect, useRef, useState } from "react";
 import { StateBadge } from "@/components/badge";
 import { stateName } from "@/lib/agents";
-import { MetricBar, MetricText } from "./cells";
+import { CpuSparkline, MetricBar, MetricText } from "./cells";
 import { type Row, SeenCell } from "./columns";
 import type { MetricName } from "./queries";
 import { RowMenu } from "./row-menu";
 import { parseSorting, printSorting, type SortedRowsProps, useAgentTable } from "./sorting";
-import { CpuSparkline } from "./sparkline";
 
 const cardHeight = 148;
 
