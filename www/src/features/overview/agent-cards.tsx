@@ -2,7 +2,7 @@
 
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import Link from "next/link";
-import { useLayoutEffect, useRef, useState } from "react";
+import { memo, useLayoutEffect, useRef, useState } from "react";
 import { StateBadge } from "@/components/badge";
 import { stateName } from "@/lib/agents";
 import { CpuSparkline, MetricBar, MetricText } from "./cells";
@@ -86,7 +86,7 @@ function SortChoice({ rows, sorting, onSorting }: SortedRowsProps) {
   );
 }
 
-function Card({ row: { agent } }: { row: Row }) {
+const Card = memo(function Card({ row: { agent } }: { row: Row }) {
   return (
     <div className="relative flex h-full flex-col justify-between rounded-lg border border-line bg-surface p-3">
       <div className="flex items-center gap-2">
@@ -120,7 +120,7 @@ function Card({ row: { agent } }: { row: Row }) {
       </div>
     </div>
   );
-}
+});
 
 function Labelled({ text, children }: { text: string; children: React.ReactNode }) {
   return (
