@@ -39,7 +39,7 @@ Each agent enrols at the server as a new one. The line "measuring" says that all
 are connected and the first samples are taken; the report follows when the last
 ones are acknowledged. Samples are lost when the server has neither stored them
 nor will: the command then exits with 1.`,
-		Args:  cobra.NoArgs,
+		Args: cobra.NoArgs,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
