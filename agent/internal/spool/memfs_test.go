@@ -98,10 +98,10 @@ func (m *memFS) heal() {
 // tearWrite makes write number n put down k bytes and fail.
 func (m *memFS) tearWrite(n, k int, err error) {
 	m.torn = func(write, size int) (int, error) {
-		if write != n {
+		if write != n || k >= size {
 			return size, nil
 		}
-		return min(k, size), err
+		return k, err
 	}
 }
 
