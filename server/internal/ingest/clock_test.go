@@ -29,3 +29,16 @@ func TestPingDue(t *testing.T) {
 		})
 	}
 }
+
+func TestPingsAreGrouped(t *testing.T) {
+	for offset := time.Duration(0); offset < 2*pingGroup; offset += time.Millisecond {
+		at := now.Add(offset)
+		wait := untilPing(at)
+		if wait <= pingInterval-pingGroup || wait > pingInterval {
+			t.Errorf("at %v: the wait is %v", offset, wait)
+		}
+		if next := at.Add(wait); !next.Equal(next.Truncate(pingGroup)) {
+			t.Errorf("at %v: the ping is at %v, between two groups", offset, next)
+		}
+	}
+}

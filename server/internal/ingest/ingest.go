@@ -61,6 +61,9 @@ const (
 	// pingInterval is how often a session asks an agent that is silent for a
 	// sign of life.
 	pingInterval = 2 * time.Second
+	// pingGroup is how far apart the pings of different sessions are at least,
+	// when they are not at the same time.
+	pingGroup = 100 * time.Millisecond
 	// clockInterval is how often, about, it asks one that is not, for its clock
 	// and so that the agent hears something even while the store is slow. A ping
 	// costs as much as the Ack of a batch.

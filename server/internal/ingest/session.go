@@ -189,12 +189,13 @@ func (s *session) schema(msg *sondev1.Schema) error {
 // send sends what the outbox holds, and pings, until stored is closed; then it
 // sends what is left.
 func (s *session) send(stored <-chan struct{}) {
-	ping := time.NewTicker(pingInterval)
+	ping := time.NewTimer(untilPing(time.Now()))
 	defer ping.Stop()
 	for open := true; open; {
 		select {
 		case <-s.out.wake:
 		case <-ping.C:
+			ping.Reset(untilPing(time.Now()))
 			if !s.pingDue(s.in.cfg.Now()) {
 				continue
 			}
@@ -211,6 +212,13 @@ func (s *session) send(stored <-chan struct{}) {
 			}
 		}
 	}
+}
+
+// untilPing returns how long to wait for the next ping, a little less than
+// pingInterval: sessions ping in groups, so that a server of many silent agents
+// is not woken for each by itself.
+func untilPing(now time.Time) time.Duration {
+	return now.Add(pingInterval).Truncate(pingGroup).Sub(now)
 }
 
 // pingDue reports whether to ping: an agent that was heard a moment ago needs to
