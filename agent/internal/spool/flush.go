@@ -143,7 +143,6 @@ func (s *Spool) written(l *lane, entries []*entry, ok bool) {
 		e.writing = false
 	}
 	if !ok {
-		s.boundMemory()
 		return
 	}
 	last := entries[len(entries)-1].seq

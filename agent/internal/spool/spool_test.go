@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -371,5 +372,59 @@ func TestUnencodable(t *testing.T) {
 	}
 	if st := s.Stats(); st.Dropped[Unencodable] != (Count{1, 2}) || st.Batches != 0 || st.MemoryBytes != 0 {
 		t.Errorf("%+v", st)
+	}
+}
+
+// Everything at once, for the race detector: whatever goes to disk and comes
+// back, each number arrives, and at the end nothing is left.
+func TestConcurrentUse(t *testing.T) {
+	o := testOptions(nil)
+	o.Dir = t.TempDir()
+	s := mustOpen(t, o)
+	const total = 2000
+	go func() {
+		for n := range uint64(total) {
+			s.Append(numberBatch(n))
+			if n%100 == 0 {
+				_ = s.Flush()
+			}
+		}
+	}()
+	seen := map[uint64]bool{}
+	for len(seen) < total {
+		r := s.NewReader(50)
+		for range 200 {
+			for _, next := range []func() (Record, bool, error){r.Live, r.Backlog} {
+				rec, ok, err := next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !ok {
+					runtime.Gosched()
+					continue
+				}
+				for _, n := range numbersOf(t, rec) {
+					seen[n] = true
+				}
+				if rec.Seq%3 == 0 {
+					s.Ack(rec.Lane, rec.Seq)
+				}
+			}
+			s.Stats()
+		}
+		r.Close()
+	}
+	r := s.NewReader(1 << 30)
+	defer r.Close()
+	for _, next := range []func() (Record, bool, error){r.Live, r.Backlog} {
+		for rec, ok, _ := next(); ok; rec, ok, _ = next() {
+			s.Ack(rec.Lane, rec.Seq)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if st := s.Stats(); st.Batches != 0 || st.DiskBytes != 0 {
+		t.Errorf("left: %+v", st)
 	}
 }
