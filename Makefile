@@ -94,7 +94,7 @@ test-e2e: build ## the whole system: real processes, Chromium
 
 .PHONY: test-container
 test-container: ## the container images, with a real engine
-	scripts/with-docker.sh go test -tags container -count=1 -v ./deploy/docker/...
+	scripts/with-docker.sh go test -tags container -count=1 -timeout 20m -v ./deploy/docker/...
 
 .PHONY: bench
 bench: build ## print the figures of docs/benchmarks.md

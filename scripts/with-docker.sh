@@ -22,22 +22,24 @@ if ! command -v dockerd >/dev/null; then
 fi
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/sonde-docker-XXXXXX")
-bridge=docker0
-had_bridge=$(ip link show "$bridge" 2>/dev/null || true)
+had_bridge=$(ip link show docker0 2>/dev/null || true)
 engine='' command=''
 
 cleanup() {
+  local bridges='' id
   trap '' INT TERM
   if [[ -n $command ]]; then
     kill -TERM -- "-$command" 2>/dev/null || true
     wait "$command" || true
   fi
   if [[ -n $engine ]]; then
-    # It stops its containers first.
+    bridges=$(docker network ls --quiet --filter driver=bridge 2>/dev/null || true)
+    # It stops its containers first, and leaves the devices of its networks.
     kill -TERM "$engine" 2>/dev/null || true
     wait "$engine" || true
   fi
-  if [[ -z $had_bridge ]]; then ip link delete "$bridge" 2>/dev/null || true; fi
+  if [[ -z $had_bridge ]]; then ip link delete docker0 2>/dev/null || true; fi
+  for id in $bridges; do ip link delete "br-$id" 2>/dev/null || true; done
   rm -rf "$dir"
 }
 trap cleanup EXIT

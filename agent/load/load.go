@@ -15,7 +15,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -63,15 +62,23 @@ func (c Config) Validate() error {
 type Report struct {
 	Agents     int
 	Connecting time.Duration // until every agent had connected
-	// Taken, Acked and Lost count samples: lost are those that were neither
-	// acknowledged by the end nor wait any more.
-	Taken, Acked, Lost uint64
-	PayloadBytes       uint64
-	Reconnects         uint64
+	// Taken, Stored, Dropped and Refused count samples: dropped are those that an
+	// agent's queue had no room for, refused those that the server would not
+	// store. What is left of Taken was not acknowledged by the end.
+	Taken, Stored, Dropped, Refused uint64
+	PayloadBytes                    uint64
+	Reconnects                      uint64
 	// AckP50, AckP99 and AckMax are from sealing a batch to its
 	// acknowledgement, within 4.4 % above the true value.
 	AckP50, AckP99, AckMax time.Duration
 }
+
+// Lost is how many samples were taken and are not known to be stored.
+func (r Report) Lost() uint64 { return r.Taken - r.Stored }
+
+// Unacknowledged is how many samples the server had not answered for when the
+// agents gave up waiting.
+func (r Report) Unacknowledged() uint64 { return r.Taken - r.Stored - r.Dropped - r.Refused }
 
 // Run enrols the agents, waits until all are connected, takes samples for the
 // duration, and waits for their acknowledgement. measure, if not nil, is called
@@ -130,19 +137,19 @@ func Run(ctx context.Context, c Config, measure func()) (Report, error) {
 	return report, err
 }
 
-// drive pushes ticks to all uplinks until the duration is over.
+// drive pushes ticks to all uplinks at every multiple of the interval that lies
+// within the duration.
 func drive(ctx context.Context, c Config, uplinks []*uplink.Uplink) {
 	h := newHost(c.Series)
-	var stop atomic.Bool
-	defer time.AfterFunc(c.Duration, func() { stop.Store(true) }).Stop()
-	for !stop.Load() && ctx.Err() == nil {
-		now := time.Now()
-		next := now.Truncate(c.Interval).Add(c.Interval)
-		timer := time.NewTimer(next.Sub(now))
+	begun := time.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	<-timer.C
+	for next := begun.Truncate(c.Interval).Add(c.Interval); next.Sub(begun) <= c.Duration; next = next.Add(c.Interval) {
+		timer.Reset(time.Until(next))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
-			timer.Stop()
 			return
 		}
 		tick := h.tick(next.UnixMilli())
@@ -157,12 +164,13 @@ func (r *Report) add(uplinks []*uplink.Uplink) {
 	for _, u := range uplinks {
 		s := u.Stats()
 		r.Taken += s.Samples
-		r.Acked += s.Acked
+		r.Stored += s.Acked - s.Refused // a refused sample is acknowledged with its batch
+		r.Dropped += s.Dropped
+		r.Refused += s.Refused
 		r.PayloadBytes += s.BytesSent
 		r.Reconnects += s.Reconnects
 		delay.merge(u.AckDelay())
 	}
-	r.Lost = r.Taken - r.Acked
 	r.AckP50, r.AckP99, r.AckMax = delay.quantile(0.5), delay.quantile(0.99), delay.quantile(1)
 }
 

@@ -33,7 +33,13 @@ func newBenchAgentsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "agents",
 		Short: "Submit made-up samples from many agents over real streams",
-		Args:  cobra.NoArgs,
+		Long: `Submit made-up samples from many agents over real streams.
+
+Each agent enrols at the server as a new one. The line "measuring" says that all
+are connected and the first samples are taken; the report follows when the last
+ones are acknowledged. Samples are lost when the server has neither stored them
+nor will: the command then exits with 1.`,
+		Args: cobra.NoArgs,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
@@ -45,6 +51,12 @@ func newBenchAgentsCommand() *cobra.Command {
 	fs.DurationVar(&config.Submission, "submission-interval", time.Second, "time between two batches of an agent")
 	fs.DurationVar(&config.Duration, "duration", 30*time.Second, "how long samples are taken")
 	log.Add(fs)
+	// A line for each agent that connects would drown the report.
+	level := fs.Lookup("log-level")
+	level.DefValue = "warn"
+	if err := level.Value.Set(level.DefValue); err != nil {
+		panic(err) // a string takes any value
+	}
 	setting.AddFlags(fs)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := setting.Load(fs, "SONDE_BENCH", os.Environ()); err != nil {
@@ -65,19 +77,27 @@ func newBenchAgentsCommand() *cobra.Command {
 		if err != nil {
 			return command.Failure(err)
 		}
-		return command.Failure(printReport(out, report))
+		if err := printReport(out, report); err != nil {
+			return command.Failure(err)
+		}
+		if lost := report.Lost(); lost > 0 {
+			return command.Failure(fmt.Errorf("%d samples were lost", lost))
+		}
+		return nil
 	}
 	return cmd
 }
 
 func printReport(w io.Writer, r load.Report) error {
+	round := func(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
 	_, err := fmt.Fprintf(w, `agents      %d, connected in %v
-samples     %d taken, %d acknowledged, %d lost
-payload     %d bytes, %.2f a sample
+samples     %d taken, %d stored, %d lost (%d dropped, %d refused, %d not acknowledged)
+payload     %d bytes, %.3f a sample
 ack delay   p50 %v, p99 %v, max %v
 reconnects  %d
-`, r.Agents, r.Connecting.Round(time.Millisecond), r.Taken, r.Acked, r.Lost,
+`, r.Agents, r.Connecting.Round(time.Millisecond),
+		r.Taken, r.Stored, r.Lost(), r.Dropped, r.Refused, r.Unacknowledged(),
 		r.PayloadBytes, float64(r.PayloadBytes)/float64(max(r.Taken, 1)),
-		r.AckP50.Round(10*time.Microsecond), r.AckP99.Round(10*time.Microsecond), r.AckMax.Round(10*time.Microsecond), r.Reconnects)
+		round(r.AckP50), round(r.AckP99), round(r.AckMax), r.Reconnects)
 	return err
 }

@@ -40,13 +40,9 @@ func TestCompose(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	log, err := compose("logs", "--no-color", "server")
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := &server{url: "http://127.0.0.1:" + port}
 	await(t, "the link that people can open", func() bool {
-		log, err = compose("logs", "--no-color", "server")
+		log, err := compose("logs", "--no-color", "server")
 		return err == nil && strings.Contains(log, s.url+"/login?")
 	})
 	container, err := compose("ps", "-q", "server")

@@ -2,6 +2,7 @@ package sample
 
 import (
 	"math"
+	"math/bits"
 	"sync"
 )
 
@@ -69,13 +70,13 @@ func init() {
 
 // bucketOf returns the bucket of v, which is a normal positive number.
 func bucketOf(v float64) int {
-	bits := math.Float64bits(v)
-	mantissa := bits & mantissaMask
+	b := math.Float64bits(v)
+	mantissa := b & mantissaMask
 	bucket := int(cellBucket[mantissa>>(mantissaBits-cellBits)])
 	if mantissa > boundMantissa[bucket] {
 		bucket++
 	}
-	exponent := int(bits>>mantissaBits) - 1023
+	exponent := int(b>>mantissaBits) - 1023
 	return exponent*perOctave + bucket
 }
 
@@ -86,7 +87,7 @@ func bucketOf(v float64) int {
 // Zero plus the sum of Buckets.
 type Snapshot struct {
 	Count uint64
-	// Sum is the sum of all values, in seconds.
+	// Sum is the sum of all values, in seconds, each rounded to a nanosecond.
 	Sum float64
 	// Zero counts the values up to [ZeroThreshold].
 	Zero uint64
@@ -102,8 +103,11 @@ type Snapshot struct {
 type Histogram struct {
 	mu    sync.Mutex
 	count uint64
-	sum   float64
-	zero  uint64
+	// sum is in nanoseconds, so that the sums of snapshots are decimals of few
+	// digits, which travel as small integers. Beyond 2^64, which is 584 years, it
+	// stays where it is.
+	sum  uint64
+	zero uint64
 	// low and high are the first and last position of counts that is in use;
 	// meaningless while count equals zero.
 	low, high int
@@ -118,11 +122,12 @@ func (h *Histogram) Record(seconds float64) bool {
 	if !(seconds >= 0 && seconds <= MaxValue) {
 		return false
 	}
+	ns := uint64(seconds*1e9 + 0.5)
 	if seconds <= ZeroThreshold {
 		h.mu.Lock()
 		h.zero++
 		h.count++
-		h.sum += seconds
+		h.add(ns)
 		h.mu.Unlock()
 		return true
 	}
@@ -134,9 +139,18 @@ func (h *Histogram) Record(seconds float64) bool {
 	h.low, h.high = min(h.low, i), max(h.high, i)
 	h.counts[i]++
 	h.count++
-	h.sum += seconds
+	h.add(ns)
 	h.mu.Unlock()
 	return true
+}
+
+// add adds to the sum, under mu.
+func (h *Histogram) add(ns uint64) {
+	sum, carry := bits.Add64(h.sum, ns, 0)
+	if carry != 0 {
+		sum = math.MaxUint64
+	}
+	h.sum = sum
 }
 
 // Snapshot returns what was counted so far. As long as nothing is recorded it
@@ -147,7 +161,7 @@ func (h *Histogram) Snapshot() Snapshot {
 	if h.count == h.last.Count {
 		return h.last
 	}
-	s := Snapshot{Count: h.count, Sum: h.sum, Zero: h.zero}
+	s := Snapshot{Count: h.count, Sum: float64(h.sum) / 1e9, Zero: h.zero}
 	if h.count > h.zero {
 		s.First = int32(h.low + firstBucket)
 		s.Buckets = append(s.Buckets, h.counts[h.low:h.high+1]...)

@@ -107,7 +107,9 @@ func TestAgainstClient(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("buckets (-want +got):\n%s", diff)
 	}
-	if s.Count != ref.GetSampleCount() || s.Zero != ref.GetZeroCount() || s.Sum != ref.GetSampleSum() {
+	// Each value is rounded to a nanosecond, and the reference rounds its sum.
+	tolerance := 1e-9*float64(s.Count) + 1e-12*s.Sum
+	if s.Count != ref.GetSampleCount() || s.Zero != ref.GetZeroCount() || math.Abs(s.Sum-ref.GetSampleSum()) > tolerance {
 		t.Errorf("count %d, zero %d, sum %v; want %d, %d, %v",
 			s.Count, s.Zero, s.Sum, ref.GetSampleCount(), ref.GetZeroCount(), ref.GetSampleSum())
 	}
@@ -177,6 +179,23 @@ func TestQuantileError(t *testing.T) {
 		if e := math.Abs(estimate/exact - 1); e > 0.025 {
 			t.Errorf("quantile %v is %v, exactly %v: off by %.2f %%", q, estimate, exact, e*100)
 		}
+	}
+}
+
+func TestSum(t *testing.T) {
+	var h Histogram
+	for range 10 {
+		h.Record(0.1)
+	}
+	h.Record(0.4e-9)
+	h.Record(1.6e-9)
+	if got := h.Snapshot().Sum; got != 1.000000002 {
+		t.Errorf("sum is %v, want 1.000000002", got)
+	}
+	h.sum = math.MaxUint64 - 5
+	h.Record(1)
+	if h.sum != math.MaxUint64 {
+		t.Errorf("a sum beyond its bound is %d, want %d", h.sum, uint64(math.MaxUint64))
 	}
 }
 

@@ -89,7 +89,7 @@ func newHTTPClient(caFile string) (*http.Client, error) {
 		}
 		t.TLSClientConfig = &tls.Config{RootCAs: pool}
 	}
-	return &http.Client{Transport: t}, nil
+	return &http.Client{Transport: whole{t}}, nil
 }
 
 func newServiceClient(h *http.Client, server string) sondev1connect.AgentServiceClient {

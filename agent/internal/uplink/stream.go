@@ -143,6 +143,8 @@ func (s *stream) send(ctx context.Context, received chan error) error {
 			return err
 		case <-done:
 			done = nil
+			// Whatever was gathered until now is still to leave.
+			s.u.queue.seal()
 		}
 		if err != nil {
 			return s.whyEnded(received, err)

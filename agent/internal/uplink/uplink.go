@@ -35,7 +35,7 @@ import (
 
 const (
 	dialTimeout = 5 * time.Second
-	// silenceLimit ends a stream on which the server, which pings every two
+	// silenceLimit ends a stream on which the server, which pings every few
 	// seconds, has said nothing for so long.
 	silenceLimit = 10 * time.Second
 	// settle is how long after its boundary a submission leaves, so that the

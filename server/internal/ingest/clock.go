@@ -13,7 +13,8 @@ import (
 type clock struct {
 	mu   sync.Mutex
 	id   uint64
-	sent time.Time // of ping id; zero once it is answered
+	last time.Time // when ping id was sent
+	sent time.Time // the same; zero once it is answered
 	skew time.Duration
 	rtt  time.Duration
 }
@@ -23,8 +24,15 @@ func (c *clock) ping(now time.Time) *sondev1.Ping {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.id++
-	c.sent = now
+	c.last, c.sent = now, now
 	return &sondev1.Ping{Id: c.id}
+}
+
+// pinged returns when the last ping was sent, zero for never.
+func (c *clock) pinged() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last
 }
 
 // ponged takes the answer to a ping that arrived at now.

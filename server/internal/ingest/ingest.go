@@ -59,8 +59,16 @@ var DefaultLimits = Limits{
 }
 
 const (
-	// pingInterval is how often a session asks its agent for a sign of life.
+	// pingInterval is how often a session asks an agent that is silent for a
+	// sign of life.
 	pingInterval = 2 * time.Second
+	// pingGroup is how far apart the pings of different sessions are at least,
+	// when they are not at the same time.
+	pingGroup = 100 * time.Millisecond
+	// clockInterval is how often, about, it asks one that is not, for its clock
+	// and so that the agent hears something even while the store is slow. A ping
+	// costs as much as the Ack of a batch.
+	clockInterval = 5 * time.Second
 	// silenceLimit ends a session whose agent has sent nothing for so long, not
 	// even a pong, so that an agent whose machine lost power is seen as down
 	// within five seconds.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"sonde.dev/sonde/internal/wire"
@@ -184,7 +185,7 @@ func (s *session) schema(msg *sondev1.Schema) error {
 	b := labels.NewBuilder(labels.EmptyLabels())
 	for _, sr := range schema.Series() {
 		b.Reset(s.identity)
-		b.Set(labels.MetricName, sr.Name)
+		b.Set(model.MetricNameLabel, sr.Name)
 		for _, l := range sr.Labels {
 			b.Set(l.Name, l.Value)
 		}
@@ -198,12 +199,16 @@ func (s *session) schema(msg *sondev1.Schema) error {
 // send sends what the outbox holds, and pings, until stored is closed; then it
 // sends what is left.
 func (s *session) send(stored <-chan struct{}) {
-	ping := time.NewTicker(pingInterval)
+	ping := time.NewTimer(untilPing(time.Now()))
 	defer ping.Stop()
 	for open := true; open; {
 		select {
 		case <-s.out.wake:
 		case <-ping.C:
+			ping.Reset(untilPing(time.Now()))
+			if !s.pingDue(s.in.cfg.Now()) {
+				continue
+			}
 			s.out.add(&sondev1.ConnectResponse{Message: &sondev1.ConnectResponse_Ping{Ping: s.clock.ping(s.in.cfg.Now())}})
 		case <-stored:
 			open = false
@@ -217,6 +222,20 @@ func (s *session) send(stored <-chan struct{}) {
 			}
 		}
 	}
+}
+
+// untilPing returns how long to wait for the next ping, a little less than
+// pingInterval: sessions ping in groups, so that a server of many silent agents
+// is not woken for each by itself.
+func untilPing(now time.Time) time.Duration {
+	return now.Add(pingInterval).Truncate(pingGroup).Sub(now)
+}
+
+// pingDue reports whether to ping: an agent that was heard a moment ago needs to
+// be asked for nothing but its clock.
+func (s *session) pingDue(now time.Time) bool {
+	heard := now.Sub(time.UnixMilli(s.agent.lastSeen.Load())) < pingInterval/2
+	return !heard || now.Sub(s.clock.pinged()) >= clockInterval
 }
 
 // malformed turns an error of package wire into one for the agent.

@@ -26,7 +26,10 @@ type agentService struct {
 // NewAgentHandler serves the AgentService, whose messages have at most maxBytes.
 // It must stand within [Observe].
 func NewAgentHandler(registrar *fleet.Registrar, in *ingest.Ingest, maxBytes int) (string, http.Handler) {
-	return sondev1connect.NewAgentServiceHandler(&agentService{registrar: registrar, ingest: in}, Options(maxBytes))
+	return sondev1connect.NewAgentServiceHandler(&agentService{registrar: registrar, ingest: in}, Options(maxBytes),
+		// What the server says to agents is tens of bytes: to compress an Ack
+		// costs more than to store its batch, and makes it longer.
+		connect.WithCompressMinBytes(1<<10))
 }
 
 // Enroll implements AgentService.

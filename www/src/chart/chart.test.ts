@@ -78,11 +78,12 @@ describe("ticks", () => {
     expect(niceRange(-37, 87, { most: 5, counting: "decimal" })).toEqual([-50, 100]);
   });
 
-  test("a share is capped only while it is one", () => {
+  test("an axis ends at the most a value can be", () => {
     const options = { most: 4, counting: "decimal", cap: 1 } as const;
     expect(niceRange(0, 0.97, options)).toEqual([0, 1]);
     expect(niceRange(0, 1.0000001, options)).toEqual([0, 1]);
-    expect(niceRange(0, 1.7, options)[1]).toBeGreaterThanOrEqual(1.7);
+    expect(niceRange(0, 1.7, options)).toEqual([0, 1]);
+    expect(niceRange(0, 0.07, options)).toEqual([0, 0.08]);
   });
 
   test("no data has an axis too", () => {

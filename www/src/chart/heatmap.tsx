@@ -1,13 +1,13 @@
 "use client";
 
-import "./chart.css";
-import { type ReactNode, type RefObject, useMemo, useRef, useState } from "react";
+import { type RefObject, useMemo, useRef, useState } from "react";
 import type uPlot from "uplot";
 import { format } from "@/lib/format";
 import { type Cells, columnAt, drawCells, histogramPlace, paintCells, rampTop } from "./cells";
 import { CursorStore, useCursor } from "./cursor";
 import { type Grid, type HistogramColumn, rowAt, rowBounds, toGrid } from "./histogram";
 import { ChartPanel, type ChartState, type EmptyReason } from "./panel";
+import { PlotArea } from "./plot-area";
 import { rampGradient } from "./ramp";
 import { PADDING, timeAxis } from "./series-options";
 import type { Column } from "./stack";
@@ -17,7 +17,7 @@ import { type ColorToken, type Theme, useChartTheme } from "./theme";
 import { logTicks } from "./ticks";
 import { timeInFull } from "./time-axis";
 import { TooltipBox } from "./tooltip";
-import { type PlotOptions, useCursorKeys, usePlot } from "./use-plot";
+import { type PlotOptions, usePlot } from "./use-plot";
 import { AXIS_WIDTH, logRange } from "./value-axis";
 
 /** A line over the cells, in seconds. */
@@ -39,7 +39,6 @@ export interface HeatmapProps {
   state: ChartState;
   empty?: EmptyReason;
   height?: number;
-  aside?: ReactNode;
 }
 
 const noAnswers: EmptyReason = {
@@ -57,7 +56,7 @@ const SURROUND = 34;
  * a logarithmic axis, the number of answers as colour.
  */
 export function Heatmap(props: HeatmapProps) {
-  const { title, description, times, stepMs, columns, lines = [], state, height = 260, aside } = props;
+  const { title, description, times, stepMs, columns, lines = [], state, height = 260 } = props;
   const { empty = noAnswers } = props;
   const container = useRef<HTMLDivElement>(null);
   const theme = useChartTheme();
@@ -81,7 +80,6 @@ export function Heatmap(props: HeatmapProps) {
     [colors, theme],
   );
   const plot = usePlot(container, { options, data, height, cursor });
-  const onKeyDown = useCursorKeys(plot);
   const seconds = (value: number | null) => format("seconds", value);
 
   return (
@@ -91,12 +89,7 @@ export function Heatmap(props: HeatmapProps) {
       state={state}
       empty={grid === null ? empty : undefined}
       height={height}
-      aside={
-        <>
-          {aside}
-          {grid && <TableDialog title={title} times={times} series={lines} format={seconds} />}
-        </>
-      }
+      aside={grid && <TableDialog title={title} times={times} series={lines} format={seconds} />}
       footer={
         <div className="flex min-h-7 flex-wrap items-center gap-x-4 px-3.5 pb-2 text-xs">
           {grid && theme && <CountLegend max={rampTop(grid)} theme={theme.name} />}
@@ -118,15 +111,7 @@ export function Heatmap(props: HeatmapProps) {
         </div>
       }
     >
-      <div
-        ref={container}
-        role="img"
-        aria-label={describeHeatmap(title, columns, lines)}
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: the arrow keys move its cursor
-        tabIndex={0}
-        onKeyDown={onKeyDown}
-        className="chart"
-      />
+      <PlotArea container={container} plot={plot} label={describeHeatmap(title, columns, lines)} />
       {grid && (
         <HeatmapTooltip
           grid={grid}

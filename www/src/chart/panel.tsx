@@ -46,7 +46,7 @@ export function ChartPanel({
   const heading = useId();
   const covered = state.status !== "ready" || empty !== undefined;
   return (
-    <article
+    <figure
       aria-labelledby={heading}
       aria-busy={state.status === "loading"}
       className="group/panel h-full min-w-0 rounded-lg border border-line bg-surface"
@@ -90,7 +90,7 @@ export function ChartPanel({
         )}
       </div>
       {footer}
-    </article>
+    </figure>
   );
 }
 

@@ -1,4 +1,4 @@
-import uPlot from "uplot";
+import type uPlot from "uplot";
 import { type ColorToken, mix, type Theme } from "./theme";
 import { timeLabels } from "./time-axis";
 import type { PlotOptions } from "./use-plot";
@@ -15,18 +15,10 @@ export interface SeriesStyle {
   dashed?: boolean;
 }
 
-/** A line that a value should stay under, or over. */
-export interface Threshold {
-  value: number;
-  label: string;
-  color: ColorToken;
-}
-
 export interface SeriesOptions extends ValueAxisOptions {
   kind: ChartKind;
   /** In the order of the columns. */
   styles: readonly SeriesStyle[];
-  thresholds: readonly Threshold[];
 }
 
 /** Opacity of areas; stacked ones are opaque, because each covers the sum below it. */
@@ -37,7 +29,7 @@ export const PADDING: uPlot.Padding = [8, 18, 0, 0];
 
 /** The options of a chart of lines or areas. */
 export function seriesOptions(options: SeriesOptions, theme: Theme): PlotOptions {
-  const { kind, styles, thresholds } = options;
+  const { kind, styles } = options;
   const surface = theme.color("surface");
   return {
     padding: PADDING,
@@ -59,7 +51,6 @@ export function seriesOptions(options: SeriesOptions, theme: Theme): PlotOptions
         };
       }),
     ],
-    hooks: { draw: thresholds.length === 0 ? [] : [(u) => drawThresholds(u, thresholds, theme)] },
   };
 }
 
@@ -107,28 +98,4 @@ function lonely(u: uPlot, seriesIndex: number, _show: boolean, gaps?: null | num
     if (column[i] !== null && (column[i - 1] ?? null) === null && (column[i + 1] ?? null) === null) found.push(i);
   }
   return found.length > 0 ? found : null;
-}
-
-function drawThresholds(u: uPlot, thresholds: readonly Threshold[], theme: Theme): void {
-  const { ctx } = u;
-  const { left, top, width, height } = u.bbox;
-  const ratio = uPlot.pxRatio;
-  ctx.save();
-  ctx.lineWidth = ratio;
-  ctx.setLineDash([4 * ratio, 4 * ratio]);
-  ctx.font = theme.font.replace("11px", `${10 * ratio}px`);
-  ctx.textAlign = "right";
-  ctx.textBaseline = "bottom";
-  for (const { value, label, color } of thresholds) {
-    const y = Math.round(u.valToPos(value, "y", true)) + 0.5;
-    if (!(y >= top && y <= top + height)) continue;
-    ctx.strokeStyle = theme.color(color);
-    ctx.fillStyle = theme.color(color);
-    ctx.beginPath();
-    ctx.moveTo(left, y);
-    ctx.lineTo(left + width, y);
-    ctx.stroke();
-    ctx.fillText(label, left + width - 4 * ratio, y - 2 * ratio);
-  }
-  ctx.restore();
 }

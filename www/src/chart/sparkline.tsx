@@ -13,12 +13,10 @@ export interface SparklineProps {
   height?: number;
   /** What reaches the top; by default the greatest value. */
   max?: number;
-  /** For screen readers; without it the drawing is decoration beside its number. */
-  label?: string;
 }
 
-/** A line without axes, from zero upwards, cheap enough for a thousand of them on a page. */
-export function Sparkline({ values, color = "series-1", width = 96, height = 24, max, label }: SparklineProps) {
+/** A line without axes, from zero upwards, cheap enough for a thousand of them on a page. Decoration beside its number. */
+export function Sparkline({ values, color = "series-1", width = 96, height = 24, max }: SparklineProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const theme = useChartTheme();
   useEffect(() => {
@@ -45,8 +43,7 @@ export function Sparkline({ values, color = "series-1", width = 96, height = 24,
       context.fill();
     }
   }, [values, color, width, height, max, theme]);
-  const spoken = label === undefined ? { "aria-hidden": true } : { role: "img", "aria-label": label };
-  return <canvas ref={canvas} {...spoken} style={{ width, height }} className="block" />;
+  return <canvas ref={canvas} aria-hidden style={{ width, height }} className="block" />;
 }
 
 type Point = [x: number, y: number];

@@ -1,12 +1,12 @@
 "use client";
 
-import "./chart.css";
 import { type RefObject, useMemo, useRef, useState } from "react";
 import type uPlot from "uplot";
 import { format } from "@/lib/format";
 import { type Cells, columnAt, drawCells, paintCells, sharePlace } from "./cells";
 import { CursorStore, useCursor } from "./cursor";
 import { ChartPanel, type ChartState, noSamples } from "./panel";
+import { PlotArea } from "./plot-area";
 import { rampGradient } from "./ramp";
 import { PADDING, timeAxis } from "./series-options";
 import type { Column } from "./stack";
@@ -15,7 +15,7 @@ import { TableDialog } from "./table-dialog";
 import { type Theme, useChartTheme } from "./theme";
 import { timeInFull } from "./time-axis";
 import { TooltipBox } from "./tooltip";
-import { type PlotOptions, useCursorKeys, usePlot } from "./use-plot";
+import { type PlotOptions, usePlot } from "./use-plot";
 import { AXIS_WIDTH } from "./value-axis";
 
 export interface Strip {
@@ -59,7 +59,6 @@ export function Strips({
     [labels, theme],
   );
   const plot = usePlot(container, { options, data, height, cursor });
-  const onKeyDown = useCursorKeys(plot);
   const share = (value: number | null) => format("ratio", value);
   const isEmpty = strips.every(({ column }) => column.every((value) => value === null));
 
@@ -83,15 +82,7 @@ export function Strips({
         </div>
       }
     >
-      <div
-        ref={container}
-        role="img"
-        aria-label={describe(title, strips, share)}
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: the arrow keys move its cursor
-        tabIndex={0}
-        onKeyDown={onKeyDown}
-        className="chart"
-      />
+      <PlotArea container={container} plot={plot} label={describe(title, strips, share)} />
       <StripTooltip strips={strips} times={times} stepMs={stepMs} plot={plot} cursor={cursor} />
     </ChartPanel>
   );

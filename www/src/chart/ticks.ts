@@ -67,33 +67,22 @@ export function linearTicks(min: number, max: number, most: number, counting: Co
   return ticks;
 }
 
-/** The axis's ends: data widened to whole steps, 0 included unless told not. */
+/**
+ * The axis's ends: data and 0 widened to whole steps. Nothing is beyond cap by
+ * nature: what is measured a little above it, because samples do not come
+ * evenly, does not stretch the axis.
+ */
 export function niceRange(
   min: number | null,
   max: number | null,
-  { most, counting, cap, fromZero = true }: { most: number; counting: Counting; cap?: number; fromZero?: boolean },
+  { most, counting, cap = Number.POSITIVE_INFINITY }: { most: number; counting: Counting; cap?: number },
 ): [number, number] {
-  let low = min ?? 0;
-  let high = max ?? 0;
-  if (fromZero) {
-    low = Math.min(low, 0);
-    high = Math.max(high, 0);
-  }
-  if (low === high) {
-    // A flat line still deserves an axis with a meaning: 0 to 1 of its unit.
-    high = cap ?? (low === 0 ? 1 : low + Math.abs(low) * 0.1);
-    if (low !== 0 && !fromZero) {
-      low -= Math.abs(low) * 0.1;
-    }
-    return [low, high];
-  }
+  const low = Math.min(min ?? 0, 0);
+  const high = Math.min(Math.max(max ?? 0, 0), cap);
+  // A flat line still deserves an axis with a meaning: 0 to 1 of its unit.
+  if (low === high) return [0, Math.min(cap, 1)];
   const step = niceStep((high - low) / most, counting);
-  const bottom = Math.floor(low / step + 1e-9) * step;
-  let top = Math.ceil(high / step - 1e-9) * step;
-  if (cap !== undefined && high <= cap * 1.001) {
-    top = Math.min(top, cap);
-  }
-  return [bottom, top];
+  return [Math.floor(low / step + 1e-9) * step, Math.min(cap, Math.ceil(high / step - 1e-9) * step)];
 }
 
 /**

@@ -1,18 +1,18 @@
 "use client";
 
-import "./chart.css";
-import { type ReactNode, useMemo, useRef, useState } from "react";
+import { useMemo, useRef, useState } from "react";
 import { format as formatUnit, type Unit } from "@/lib/format";
 import { CursorStore } from "./cursor";
 import { Legend } from "./legend";
 import { ChartPanel, type ChartState, type EmptyReason, noSamples } from "./panel";
-import { type ChartKind, type SeriesOptions, seriesOptions, type Threshold } from "./series-options";
+import { PlotArea } from "./plot-area";
+import { type ChartKind, type SeriesOptions, seriesOptions } from "./series-options";
 import { type Column, mirror, stack } from "./stack";
 import { describe } from "./summary";
 import { TableDialog } from "./table-dialog";
 import { type ColorToken, useChartTheme } from "./theme";
 import { SeriesTooltip } from "./tooltip";
-import { useCursorKeys, usePlot } from "./use-plot";
+import { usePlot } from "./use-plot";
 import type { ValueScale } from "./value-axis";
 
 export interface ChartSeries {
@@ -35,7 +35,6 @@ export interface TimeSeriesChartProps {
   scale?: ValueScale;
   /** The most a value can be, such as 1 for a share of a whole. */
   cap?: number;
-  thresholds?: readonly Threshold[];
   /** Unix seconds. */
   times: readonly number[];
   series: readonly ChartSeries[];
@@ -44,7 +43,6 @@ export interface TimeSeriesChartProps {
   empty?: EmptyReason;
   /** CSS pixels of the plot with its time axis. */
   height?: number;
-  aside?: ReactNode;
 }
 
 /**
@@ -54,7 +52,7 @@ export interface TimeSeriesChartProps {
  */
 export function TimeSeriesChart(props: TimeSeriesChartProps) {
   const { title, description, unit, kind = "line", scale = "linear", cap, times, series, state } = props;
-  const { thresholds = [], height = 168, empty = noSamples, aside } = props;
+  const { height = 168, empty = noSamples } = props;
   const container = useRef<HTMLDivElement>(null);
   const theme = useChartTheme();
   const [cursor] = useState(() => new CursorStore());
@@ -74,13 +72,11 @@ export function TimeSeriesChart(props: TimeSeriesChartProps) {
     scale,
     cap,
     mirrored: series.some(({ below }) => below),
-    thresholds,
     styles: drawn.map(({ color, below, dashed }) => ({ color, below, dashed })),
   } satisfies SeriesOptions);
   const options = useMemo(() => theme && seriesOptions(JSON.parse(look) as SeriesOptions, theme), [look, theme]);
 
   const plot = usePlot(container, { options, data, height, cursor });
-  const onKeyDown = useCursorKeys(plot);
   const isEmpty = series.every(({ column }) => column.every((value) => value === null));
 
   return (
@@ -90,27 +86,14 @@ export function TimeSeriesChart(props: TimeSeriesChartProps) {
       state={state}
       empty={isEmpty ? empty : undefined}
       height={height}
-      aside={
-        <>
-          {aside}
-          {!isEmpty && <TableDialog title={title} times={times} series={series} format={format} />}
-        </>
-      }
+      aside={!isEmpty && <TableDialog title={title} times={times} series={series} format={format} />}
       footer={
         <div className="min-h-7">
           {!isEmpty && <Legend items={series} hidden={hidden} setHidden={setHidden} cursor={cursor} format={format} />}
         </div>
       }
     >
-      <div
-        ref={container}
-        role="img"
-        aria-label={describe(title, series, format)}
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: the arrow keys move its cursor
-        tabIndex={0}
-        onKeyDown={onKeyDown}
-        className="chart"
-      />
+      <PlotArea container={container} plot={plot} label={describe(title, series, format)} />
       <SeriesTooltip items={shown} times={times} cursor={cursor} format={format} />
     </ChartPanel>
   );

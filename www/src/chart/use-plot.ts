@@ -1,6 +1,6 @@
 "use client";
 
-import { type KeyboardEvent, type RefObject, useCallback, useEffect, useRef } from "react";
+import { type RefObject, useEffect, useRef } from "react";
 import uPlot from "uplot";
 import type { CursorStore } from "./cursor";
 import { useChartGroup } from "./group";
@@ -154,7 +154,7 @@ function interaction(cursor: uPlot.Cursor | undefined, syncKey: string, onDouble
 }
 
 /** Moves the cursor of this chart and, unlike uPlot's typed setCursor, of its group. */
-function moveCursor(u: uPlot, left: number, top: number): void {
+export function moveCursor(u: uPlot, left: number, top: number): void {
   (u.setCursor as (at: { left: number; top: number }, fire: boolean, publish: boolean) => void)(
     { left, top },
     true,
@@ -185,31 +185,4 @@ function followTouch(u: uPlot): () => void {
     over.removeEventListener("pointermove", move);
     document.removeEventListener("pointerdown", elsewhere);
   };
-}
-
-/** Moves the cursor by the arrow keys, to the ends by Home and End, away by Escape. */
-export function useCursorKeys(plot: RefObject<uPlot | null>): (event: KeyboardEvent) => void {
-  return useCallback(
-    (event) => {
-      const u = plot.current;
-      const times = u?.data[0];
-      if (!u || !times || times.length === 0) return;
-      const last = times.length - 1;
-      const at = u.cursor.idx ?? null;
-      const by = event.shiftKey ? 10 : 1;
-      const next = {
-        ArrowLeft: at === null ? last : Math.max(0, at - by),
-        ArrowRight: at === null ? last : Math.min(last, at + by),
-        Home: 0,
-        End: last,
-      }[event.key];
-      if (next !== undefined) {
-        event.preventDefault();
-        moveCursor(u, u.valToPos(times[next] as number, "x"), u.over.clientHeight / 2);
-      } else if (event.key === "Escape") {
-        moveCursor(u, -10, -10);
-      }
-    },
-    [plot],
-  );
 }

@@ -10,16 +10,19 @@ export function Menu({
   trigger,
   side = "bottom",
   align = "end",
+  defaultOpen = false,
   children,
 }: {
   trigger: ReactElement;
-  side?: "top" | "bottom" | "right";
+  side?: "top" | "bottom";
   align?: "start" | "end";
+  /** Open from the first, for one that is made when it is asked for. */
+  defaultOpen?: boolean;
   children: ReactNode;
 }) {
   const container = usePopupRoot();
   return (
-    <Base.Root>
+    <Base.Root defaultOpen={defaultOpen}>
       <Base.Trigger render={trigger} />
       <Base.Portal container={container}>
         <Base.Positioner side={side} align={align} sideOffset={6} className="z-50">

@@ -7,6 +7,8 @@ import { seriesKey } from "@/lib/series";
 import { Answers } from "./answers";
 import { DemoConfig } from "./config";
 import { makeFleet } from "./fleet";
+import { addHostAnswers } from "./host-answers";
+import { addLatencyAnswers } from "./latency-answers";
 import { toMessage } from "./message";
 import { addOverviewAnswers } from "./overview-answers";
 
@@ -159,10 +161,12 @@ export function createDemoTransport(options: DemoOptions = {}): Transport {
   });
 }
 
-/** Every feature registers here what it asks. */
+/** What every feature asks. */
 export function demoAnswers(): Answers {
   const answers = new Answers();
   addOverviewAnswers(answers);
+  addHostAnswers(answers);
+  addLatencyAnswers(answers);
   return answers;
 }
 

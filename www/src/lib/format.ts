@@ -3,7 +3,7 @@
  * is missing or not a number is an en dash. With trim, zeros at the end of the
  * fraction are left out (axes); without, texts keep their width (live values).
  */
-export type Unit = "bytes" | "bytes/s" | "bits/s" | "ratio" | "seconds" | "count" | "count/s" | "celsius";
+export type Unit = "bytes" | "bytes/s" | "ratio" | "seconds" | "count" | "count/s";
 
 export type Parts = { number: string; unit: string };
 
@@ -60,10 +60,6 @@ export function parts(unit: Unit, value: Value, trim = false): Parts {
       const p = scaled(value, iec, trim);
       return p.unit ? { number: p.number, unit: `${p.unit}/s` } : p;
     }
-    case "bits/s": {
-      const p = scaled(value, si, trim);
-      return p.number === missing ? p : { number: p.number, unit: `${p.unit}bit/s` };
-    }
     case "ratio": {
       if (value === null || value === undefined || !Number.isFinite(value)) return { number: missing, unit: "" };
       const percent = value * 100;
@@ -79,10 +75,6 @@ export function parts(unit: Unit, value: Value, trim = false): Parts {
     case "count/s": {
       const p = count(value, trim);
       return p.number === missing ? p : { number: p.number, unit: `${p.unit}/s` };
-    }
-    case "celsius": {
-      if (value === null || value === undefined || !Number.isFinite(value)) return { number: missing, unit: "" };
-      return { number: digits(value, trim), unit: "°C" };
     }
   }
 }
@@ -102,12 +94,6 @@ export function format(unit: Unit, value: Value, trim = false): string {
   const joined = unit === "ratio" || ((unit === "count" || unit === "count/s") && p.unit.length > 0);
   return joined ? `${p.number}${p.unit}` : `${p.number} ${p.unit}`;
 }
-
-export const formatBytes = (value: Value) => format("bytes", value);
-export const formatBytesRate = (value: Value) => format("bytes/s", value);
-export const formatPercent = (ratio: Value) => format("ratio", ratio);
-export const formatDuration = (seconds: Value) => format("seconds", seconds);
-export const formatCount = (value: Value) => format("count", value);
 
 /** "now", "12 s ago", "3 min ago", "2 d ago". */
 export function formatAgo(thenMs: number, nowMs: number): string {

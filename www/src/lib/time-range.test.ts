@@ -66,7 +66,7 @@ describe("ranges", () => {
     expect(isLive(zoomOut(absolute(now - 60_000, now - 1_000), now))).toBe(true);
   });
   it("says itself for people", () => {
-    expect(describeRange(defaultRange)).toBe("Last 15m");
+    expect(describeRange(defaultRange)).toBe("Last 5m");
   });
 });
 

@@ -4,7 +4,8 @@ export type TimePoint = { kind: "ago"; ms: number } | { kind: "at"; ms: number }
 /** What a page shows. paused holds a live range still. */
 export type TimeRange = { from: TimePoint; to: TimePoint; paused?: boolean };
 
-export const defaultRange: TimeRange = { from: { kind: "ago", ms: 15 * 60_000 }, to: { kind: "ago", ms: 0 } };
+/** Short, so that a host that has just joined fills it soon. */
+export const defaultRange: TimeRange = { from: { kind: "ago", ms: 5 * 60_000 }, to: { kind: "ago", ms: 0 } };
 
 export const presets = ["5m", "15m", "1h", "3h", "6h", "12h", "24h", "2d", "7d", "30d"] as const;
 
@@ -70,8 +71,11 @@ export function duration(range: TimeRange, nowMs: number): number {
   return Math.max(1_000, endMs - startMs);
 }
 
+/** The last "15m", live. Throws for what parseDuration does not read. */
 export function relative(text: string): TimeRange {
-  return { from: { kind: "ago", ms: parseDuration(text) ?? 900_000 }, to: { kind: "ago", ms: 0 } };
+  const ms = parseDuration(text);
+  if (ms === null) throw new RangeError(`${text} is no duration`);
+  return { from: { kind: "ago", ms }, to: { kind: "ago", ms: 0 } };
 }
 
 export function absolute(startMs: number, endMs: number): TimeRange {

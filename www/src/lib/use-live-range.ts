@@ -1,13 +1,13 @@
 "use client";
 
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import { useMemo, useSyncExternalStore } from "react";
 import { LiveRange, type LiveRangeOptions, type LiveRangeState } from "./live-range";
 import { alignRange, fromResponse } from "./range";
 import { useRuntime } from "./runtime";
 import type { RangeData } from "./series";
 import { printPoint, resolve, type TimeRange } from "./time-range";
-import type { Connection, WatchOptions, WatchStep } from "./watch";
+import type { Connection } from "./watch";
 
 /**
  * History of the expressions over the range, and its continuation while the
@@ -50,21 +50,6 @@ export function useRange(
     refetchInterval: refetchMs ?? false,
     placeholderData: (before) => before,
   });
-}
-
-/** The newest step of the expressions; undefined until the first has come. */
-export function useWatch(exprs: string[], options: WatchOptions): WatchStep | undefined {
-  const { watch } = useRuntime();
-  const { stepMs, followAgent } = options;
-  const [step, setStep] = useState<WatchStep>();
-  const exprsKey = exprs.join("\n");
-  // biome-ignore lint/correctness/useExhaustiveDependencies: exprsKey stands for exprs
-  useEffect(() => {
-    setStep(undefined);
-    if (exprs.length === 0) return;
-    return watch.subscribe(exprs, { stepMs, followAgent }, setStep);
-  }, [watch, exprsKey, stepMs, followAgent]);
-  return step;
 }
 
 export function useConnection(): Connection {

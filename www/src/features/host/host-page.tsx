@@ -17,7 +17,7 @@ import { duration, stepFor } from "@/lib/time-range";
 import { useTimeRange } from "@/lib/use-time-range";
 import { FilesystemBars } from "./filesystem-bars";
 import { HostFacts } from "./host-facts";
-import { SectionNav } from "./section-nav";
+import { SectionNav, useScrollToHash } from "./section-nav";
 import { type Section, sections } from "./sections";
 import { useAgent, usePresence } from "./use-host";
 
@@ -79,6 +79,7 @@ function Host({ id, latency, config }: Others & { id: string }) {
   const presence = usePresence(id, range);
   const shown = useMemo(() => sections(id, (metric) => presence.data?.has(metric) ?? false), [id, presence.data]);
   const stepMs = stepFor(duration(range, watch.now()), POINTS);
+  useScrollToHash(presence.data !== undefined);
 
   if (agent.error && !agent.data) {
     const gone = ConnectError.from(agent.error).code === Code.NotFound;

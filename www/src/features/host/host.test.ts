@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { Answers } from "@/demo/answers";
 import { makeFleet } from "@/demo/fleet";
+import { addHostAnswers } from "@/demo/host-answers";
 import type { ExprResult } from "@/lib/series";
 import { byLabel, combine, everAbove, labelValues, mirrored } from "./chart-series";
-import { addHostAnswers } from "./demo";
 import { skewText } from "./host-facts";
 import * as queries from "./queries";
 import { sections } from "./sections";

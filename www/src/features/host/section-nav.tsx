@@ -27,6 +27,13 @@ export function SectionNav({ sections }: { sections: readonly { id: string; name
   );
 }
 
+/** Goes to the section that the URL names after its #, once the sections are there. */
+export function useScrollToHash(ready: boolean): void {
+  useEffect(() => {
+    if (ready && location.hash !== "") document.getElementById(location.hash.slice(1))?.scrollIntoView();
+  }, [ready]);
+}
+
 /** The section that fills the upper part of the screen. ids are separated by spaces. */
 function useCurrentSection(ids: string): string | null {
   const [current, setCurrent] = useState<string | null>(null);

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { Answers } from "@/demo/answers";
 import { makeFleet } from "@/demo/fleet";
-import { addLatencyAnswers } from "./demo";
+import { addLatencyAnswers } from "@/demo/latency-answers";
 import {
   heatmapStep,
+  intervalOf,
   type ProbeStats,
   parseProbe,
   printProbe,
@@ -72,17 +73,24 @@ describe("statistics", () => {
 });
 
 describe("windows", () => {
+  test("the interval is one that people configure, however the rate trembles", () => {
+    expect([0.093, 0.1, 0.107].map(intervalOf)).toEqual([10, 10, 10]);
+    expect(intervalOf(0.97)).toBe(1);
+    expect(intervalOf(5)).toBe(0.2);
+    expect(intervalOf(0)).toBe(1);
+    expect(intervalOf(null)).toBe(1);
+  });
+
   test("hold ten attempts, half a minute and a step, whichever is longest", () => {
     expect(quantileWindow(1_000, 1)).toBe("30s");
-    expect(quantileWindow(1_000, 0.1)).toBe("100s");
+    expect(quantileWindow(1_000, 10)).toBe("100s");
     expect(quantileWindow(300_000, 1)).toBe("300s");
-    expect(quantileWindow(1_000, null)).toBe("30s");
   });
 
   test("a heatmap's column holds three attempts", () => {
     expect(heatmapStep(1_000, 1)).toBe(5_000);
-    expect(heatmapStep(1_000, 10)).toBe(1_000);
-    expect(heatmapStep(1_000, 0.1)).toBe(30_000);
+    expect(heatmapStep(1_000, 0.1)).toBe(1_000);
+    expect(heatmapStep(1_000, 10)).toBe(30_000);
     expect(heatmapStep(60_000, 1)).toBe(60_000);
   });
 });
@@ -134,7 +142,9 @@ describe("queries", () => {
     for (const probes of ["", one]) {
       for (const expr of [
         queries.probeQuantile("0.99", probes, "30s"),
-        queries.probeAttempts(probes, "30s"),
+        queries.probeAttempts(probes, "120s", "30s"),
+        queries.slowestProbes("200", "0.99", probes, "30s"),
+        queries.slowestAgents("10", "0.99", probes, "30s"),
         queries.probeLoss(probes, "30s"),
         queries.agentQuantile("0.99", probes, "30s"),
       ]) {

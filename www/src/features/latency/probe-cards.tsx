@@ -20,7 +20,7 @@ export function ProbeCards({ agent }: { agent: string }) {
   const probes = queries.matchers({ agent });
   const stats = useProbeStats(probes, range);
   const stepMs = stepFor(duration(range, watch.now()), 60);
-  const { data } = useRange([queries.probeQuantile("0.99", probes, quantileWindow(stepMs, null))], {
+  const { data } = useRange([queries.probeQuantile("0.99", probes, quantileWindow(stepMs, 1))], {
     range,
     stepMs,
     ...(isLive(range) ? { refetchMs: Math.max(10_000, stepMs) } : {}),

@@ -21,7 +21,7 @@ import {
 } from "./probe";
 import { ProbeTable } from "./probe-table";
 import * as queries from "./queries";
-import { statsWindow, useProbeStats } from "./use-probes";
+import { MOST_LOSSY, MOST_SLOW, statsWindow, useProbeStats, useWorstProbes } from "./use-probes";
 
 const sortKeys = ["target", "probe", "instance", "p50", "p90", "p99", "max", "loss", "attempts"] as const;
 
@@ -40,13 +40,16 @@ export function ProbeList({ range, onChoose }: { range: TimeRange; onChoose: (pr
   const [key, setKey] = useQueryState("sort", parseAsStringLiteral(sortKeys).withDefault("p99").withOptions(history));
   const [descending, setDescending] = useQueryState("desc", parseAsBoolean.withDefault(true).withOptions(history));
 
-  const probes = queries.matchers({ agent, kind, target });
+  const worst = useWorstProbes(queries.matchers({ agent, kind, target }), range);
+  const probes = worst.data?.probes;
+  const bound = worst.data?.rows ?? null;
   const stats = useProbeStats(probes, range);
+  const error = worst.error ?? stats.error;
   const lines = useHistory(probes, range);
-  const rows = useMemo(
-    () => sortStats(searchStats(stats.data ?? [], text), key, descending),
-    [stats.data, text, key, descending],
-  );
+  const rows = useMemo(() => {
+    const known = (stats.data ?? []).filter((row) => bound === null || bound.has(printProbe(row)));
+    return sortStats(searchStats(known, text), key, descending);
+  }, [stats.data, bound, text, key, descending]);
   const onSort = (next: SortKey) => {
     if (next !== key) void setKey(next);
     void setDescending(next === key ? !descending : !["target", "probe", "instance"].includes(next));
@@ -86,17 +89,27 @@ export function ProbeList({ range, onChoose }: { range: TimeRange; onChoose: (pr
           over {format("seconds", statsWindow(range, watch.now()) / 1000, true)}
         </p>
       </div>
-      {stats.error && stats.data && <StaleNotice error={stats.error} />}
-      {stats.error && !stats.data && (
-        <ErrorState title="The probes cannot be read" error={stats.error} onRetry={() => void stats.refetch()} />
+      {error && stats.data && <StaleNotice error={error} />}
+      {error && !stats.data && (
+        <ErrorState
+          title="The probes cannot be read"
+          error={error}
+          onRetry={() => void (worst.error ? worst : stats).refetch()}
+        />
       )}
-      {stats.isPending && <Skeleton className="h-96 w-full" />}
+      {!stats.data && !error && <Skeleton className="h-96 w-full" />}
       {stats.data && rows.length === 0 && (
         <EmptyState icon="latency" title="No probes">
           {stats.data.length > 0
             ? "None matches the search."
             : "Nothing was probed in this range, or nothing matches the filters."}
         </EmptyState>
+      )}
+      {bound && (
+        <p role="status" className="mb-3 rounded-md bg-idle-soft px-3 py-1.5 text-ink-soft">
+          More probes match than are listed: these are the {MOST_SLOW} slowest and the {MOST_LOSSY} that lose most.
+          Choose a host or a kind to see others.
+        </p>
       )}
       {rows.length > 0 && (
         <ProbeTable rows={rows} history={lines} sort={{ key, descending }} onSort={onSort} onChoose={onChoose} />
@@ -106,12 +119,13 @@ export function ProbeList({ range, onChoose }: { range: TimeRange; onChoose: (pr
 }
 
 /** p99 of every probe over the range, coarse. */
-function useHistory(probes: string, range: TimeRange): ReadonlyMap<string, (number | null)[]> {
+function useHistory(probes: string | undefined, range: TimeRange): ReadonlyMap<string, (number | null)[]> {
   const { watch } = useRuntime();
   const stepMs = stepFor(duration(range, watch.now()), POINTS);
-  const { data } = useRange([queries.probeQuantile("0.99", probes, quantileWindow(stepMs, null))], {
+  const { data } = useRange([queries.probeQuantile("0.99", probes ?? "", quantileWindow(stepMs, 1))], {
     range,
     stepMs,
+    enabled: probes !== undefined,
     ...(isLive(range) ? { refetchMs: Math.max(10_000, stepMs) } : {}),
   });
   return useMemo(

@@ -54,7 +54,8 @@ export function parseProbe(text: string): ProbeId | null {
   }
 }
 
-type Sample = { labels: Record<string, string>; value: number };
+/** One series of an answer at one time. */
+export type Sample = { labels: Record<string, string>; value: number };
 
 /** Joins the answers to one expression a statistic into one row a probe. */
 export function toStats(answers: readonly { name: StatName; samples: readonly Sample[] }[]): ProbeStats[] {
@@ -107,19 +108,32 @@ export function searchStats(rows: readonly ProbeStats[], text: string): readonly
   });
 }
 
+/** Seconds between attempts that people configure. */
+const intervals = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
+
 /**
- * The window for quantiles of a probe that makes so many attempts a second:
- * at least the step, half a minute, and ten attempts, so that a line shows the
+ * Seconds between two attempts of a probe that makes so many a second: the
+ * nearest of the usual intervals, so that what follows from it stays the same
+ * while the measured rate trembles. A second where nothing is known.
+ */
+export function intervalOf(attemptsPerSecond: number | null): number {
+  if (!attemptsPerSecond) return 1;
+  const measured = 1 / attemptsPerSecond;
+  const apart = (interval: number) => Math.abs(Math.log(interval / measured));
+  return intervals.reduce((best, interval) => (apart(interval) < apart(best) ? interval : best));
+}
+
+/**
+ * The window for quantiles of a probe with such an interval (seconds): at
+ * least the step, half a minute, and ten attempts, so that a line shows the
  * network and not the luck of one answer.
  */
-export function quantileWindow(stepMs: number, attemptsPerSecond: number | null): string {
-  const interval = 1 / (attemptsPerSecond || 1);
+export function quantileWindow(stepMs: number, interval: number): string {
   return `${Math.ceil(Math.max(30, stepMs / 1000, 10 * interval))}s`;
 }
 
 /** Steps of a heatmap: no finer than three attempts, else most columns would hold nothing. Milliseconds. */
-export function heatmapStep(stepMs: number, attemptsPerSecond: number | null): number {
-  const least = (3 / (attemptsPerSecond || 1)) * 1000;
+export function heatmapStep(stepMs: number, interval: number): number {
   const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600].map((s) => s * 1000);
-  return Math.max(stepMs, steps.find((step) => step >= least * 0.99) ?? 3_600_000);
+  return Math.max(stepMs, steps.find((step) => step >= 3000 * interval) ?? 3_600_000);
 }

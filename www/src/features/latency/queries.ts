@@ -14,6 +14,11 @@ export function matchers(filter: { agent?: string; probe?: string; kind?: string
     .join(",");
 }
 
+/** The same matchers, for these agents only; their ids need no quoting in a regular expression. */
+export function ofAgents(probes: string, agents: readonly string[]): string {
+  return [probes, `agent=~${quote(agents.join("|"))}`].filter(Boolean).join(",");
+}
+
 const one = "agent, instance, probe, kind, target";
 
 function quantile(q: string, by: string, probes: string, phases: string, window: string): string {
@@ -28,8 +33,13 @@ const attempts = (by: string, probes: string, outcome: string, window: string) =
 export const probeQuantile = (q: string, probes: string, window: string) =>
   quantile(q, one, probes, 'phase="total"', window);
 
-/** Attempts a second of each probe of each agent. */
-export const probeAttempts = (probes: string, window: string) => attempts(one, probes, 'outcome!="skipped"', window);
+/**
+ * Attempts a second of each probe of each agent: lately, because a window that
+ * began before the agent did would tell too few; over the whole window of those
+ * that made none lately.
+ */
+export const probeAttempts = (probes: string, lately: string, window: string) =>
+  `${attempts(one, probes, 'outcome!="skipped"', lately)} > 0 or ${attempts(one, probes, 'outcome!="skipped"', window)}`;
 
 /** Share of the attempts of each probe that failed, 0 to 1. */
 export const probeLoss = (probes: string, window: string) =>
@@ -46,6 +56,18 @@ export const phaseQuantile = (q: string, probes: string, window: string) =>
 /** A quantile of the same target as each agent sees it. */
 export const agentQuantile = (q: string, probes: string, window: string) =>
   quantile(q, "agent, instance", probes, 'phase="total"', window);
+
+/** The slowest probes by a quantile. */
+export const slowestProbes = (most: string, q: string, probes: string, window: string) =>
+  `topk(${most}, ${probeQuantile(q, probes, window)})`;
+
+/** The probes that lose most, of those that lose anything. */
+export const lossiestProbes = (most: string, probes: string, window: string) =>
+  `topk(${most}, ${probeLoss(probes, window)} > 0)`;
+
+/** The agents that see the same target slowest. */
+export const slowestAgents = (most: string, q: string, probes: string, window: string) =>
+  `topk(${most}, ${agentQuantile(q, probes, window)})`;
 
 /** The answers of each step as one histogram. */
 export const answers = (probes: string, window: string) =>

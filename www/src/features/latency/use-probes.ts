@@ -5,7 +5,7 @@ import type { HistogramColumn } from "@/chart/histogram";
 import { alignRange } from "@/lib/range";
 import { useRuntime } from "@/lib/runtime";
 import { duration, isLive, printPoint, resolve, type TimeRange } from "@/lib/time-range";
-import { type ProbeStats, type StatName, toStats } from "./probe";
+import { type ProbeId, type ProbeStats, printProbe, probeId, type Sample, type StatName, toStats } from "./probe";
 import * as queries from "./queries";
 
 /** Statistics look at the whole range, up to an hour at its end. */
@@ -17,41 +17,123 @@ export function statsWindow(range: TimeRange, nowMs: number): number {
   return Math.min(LONGEST_WINDOW_MS, Math.max(SHORTEST_WINDOW_MS, duration(range, nowMs)));
 }
 
-/** Statistics of the probes that match, at the end of the range; every 5 s while it is live. */
-export function useProbeStats(probes: string, range: TimeRange) {
+/** Attempts are counted over so long, which holds a few of every usual probe. */
+const LATELY = "120s";
+
+/** Probes that a list asks for at the most: the slowest, and those that lose most. */
+export const MOST_SLOW = 150;
+export const MOST_LOSSY = 50;
+/** Which probes are the worst is found out over a few minutes, and again every minute. */
+const WORST_WINDOW_MS = 300_000;
+const WORST_REFETCH_MS = 60_000;
+
+/** Expressions at the end of a range, over a window: what was measured by then. */
+function useAtEnd<T>(
+  key: unknown[],
+  range: TimeRange,
+  options: { exprs: (window: string) => string[]; longestMs: number; refetchMs: number; enabled?: boolean },
+  read: (answers: Sample[][]) => T,
+) {
   const { query, watch } = useRuntime();
-  return useQuery<ProbeStats[]>({
-    queryKey: ["probes", probes, printPoint(range.from), printPoint(range.to)],
+  const { exprs, longestMs, refetchMs, enabled = true } = options;
+  return useQuery<T>({
+    queryKey: [...key, printPoint(range.from), printPoint(range.to)],
     queryFn: async ({ signal }) => {
       const now = watch.now();
       const at = BigInt(Math.round(isLive(range) ? now : resolve(range, now).endMs));
-      const window = `${Math.round(statsWindow(range, now) / 1000)}s`;
-      const exprs: Record<StatName, string> = {
-        p50: queries.probeQuantile("0.5", probes, window),
-        p90: queries.probeQuantile("0.9", probes, window),
-        p99: queries.probeQuantile("0.99", probes, window),
-        max: queries.probeQuantile("1", probes, window),
-        loss: queries.probeLoss(probes, window),
-        attempts: queries.probeAttempts(probes, window),
-      };
+      const window = `${Math.round(Math.min(longestMs, statsWindow(range, now)) / 1000)}s`;
       // A range of one step, because it answers several expressions at once.
       const { results } = await query.queryRange(
-        { exprs: Object.values(exprs), startMs: at, endMs: at, stepMs: 1_000n },
+        { exprs: exprs(window), startMs: at, endMs: at, stepMs: 1_000n },
         { signal },
       );
-      return toStats(
-        (Object.keys(exprs) as StatName[]).map((name, i) => ({
-          name,
-          samples: (results[i]?.series ?? []).map(({ labels, values }) => ({
-            labels: labels?.labels ?? {},
-            value: values[0] ?? Number.NaN,
-          })),
-        })),
+      return read(
+        results.map(({ series }) =>
+          series.map(({ labels, values }) => ({ labels: labels?.labels ?? {}, value: values[0] ?? Number.NaN })),
+        ),
       );
     },
-    refetchInterval: isLive(range) ? 5_000 : false,
+    enabled,
+    refetchInterval: isLive(range) ? refetchMs : false,
     placeholderData: (before) => before,
   });
+}
+
+/** What a list of probes may ask for: matchers, and, where that is not all that match the filter, which rows. */
+export type Bound = { probes: string; rows: ReadonlySet<string> | null };
+
+/** Finds the worst of the probes that match, so that what a list reads does not grow with the fleet. */
+export function useWorstProbes(probes: string, range: TimeRange) {
+  return useAtEnd<Bound>(
+    ["worst-probes", probes],
+    range,
+    {
+      exprs: (window) => [
+        queries.slowestProbes(String(MOST_SLOW), "0.99", probes, window),
+        queries.lossiestProbes(String(MOST_LOSSY), probes, window),
+      ],
+      longestMs: WORST_WINDOW_MS,
+      refetchMs: WORST_REFETCH_MS,
+    },
+    ([slow = [], lossy = []]) => boundTo(probes, slow, lossy),
+  );
+}
+
+/** All that match while the answers are not cut off; else the probes in them. */
+export function boundTo(probes: string, slow: readonly Sample[], lossy: readonly Sample[]): Bound {
+  if (slow.length < MOST_SLOW && lossy.length < MOST_LOSSY) return { probes, rows: null };
+  const ids = [...slow, ...lossy].map(({ labels }) => probeId(labels));
+  const agents = [...new Set(ids.map(({ agent }) => agent))].sort();
+  return { probes: queries.ofAgents(probes, agents), rows: new Set(ids.map(printProbe)) };
+}
+
+/** The agents that see the probe's target slowest, and the probe's own; in an order that stays. */
+export function useSlowestAgents(probe: ProbeId, range: TimeRange, most: number) {
+  const probes = queries.matchers({ kind: probe.kind, target: probe.target });
+  return useAtEnd<string[]>(
+    ["slowest-agents", probes, probe.agent, most],
+    range,
+    {
+      exprs: (window) => [queries.slowestAgents(String(most), "0.99", probes, window)],
+      longestMs: WORST_WINDOW_MS,
+      refetchMs: WORST_REFETCH_MS,
+    },
+    ([slow = []]) => [...new Set([probe.agent, ...slow.map(({ labels }) => labels.agent ?? "")])].sort(),
+  );
+}
+
+const statistics: { name: StatName; expr: (probes: string, window: string) => string }[] = [
+  ...(
+    [
+      ["p50", "0.5"],
+      ["p90", "0.9"],
+      ["p99", "0.99"],
+      ["max", "1"],
+    ] as const
+  ).map(([name, q]) => ({
+    name,
+    expr: (probes: string, window: string) => queries.probeQuantile(q, probes, window),
+  })),
+  { name: "loss", expr: queries.probeLoss },
+  { name: "attempts", expr: (probes, window) => queries.probeAttempts(probes, LATELY, window) },
+];
+
+/**
+ * Statistics of the probes that match, at the end of the range; every 5 s while
+ * it is live. Not asked for while probes is undefined.
+ */
+export function useProbeStats(probes: string | undefined, range: TimeRange) {
+  return useAtEnd<ProbeStats[]>(
+    ["probes", probes],
+    range,
+    {
+      exprs: (window) => statistics.map(({ expr }) => expr(probes ?? "", window)),
+      longestMs: LONGEST_WINDOW_MS,
+      refetchMs: 5_000,
+      enabled: probes !== undefined,
+    },
+    (answers) => toStats(statistics.map(({ name }, i) => ({ name, samples: answers[i] ?? [] }))),
+  );
 }
 
 /** Histograms over a range, a column a step. times are unix seconds, the ends of the columns. */
@@ -64,7 +146,7 @@ export interface HeatmapData {
 /** Columns that are read again although they are known: samples may have come late. */
 const REREAD = 2;
 
-/** The answers of the probes as histograms. While the range is live only what is new is read, once a step. */
+/** The answers of the probes as histograms. While the range is live only what is new is read. */
 export function useHeatmap(probes: string, range: TimeRange, stepMs: number) {
   const { query, watch } = useRuntime();
   const client = useQueryClient();
@@ -74,7 +156,8 @@ export function useHeatmap(probes: string, range: TimeRange, stepMs: number) {
     queryKey,
     queryFn: async ({ signal }) => {
       const { startMs, endMs } = resolve(range, watch.now());
-      const window = alignRange(startMs, endMs, stepMs);
+      // Live, the newest column is one that still fills.
+      const window = alignRange(startMs, live ? endMs + stepMs - 1 : endMs, stepMs);
       const before = live ? client.getQueryData<HeatmapData>(queryKey) : undefined;
       const known = before?.times.at(-1);
       const from =
@@ -95,7 +178,7 @@ export function useHeatmap(probes: string, range: TimeRange, stepMs: number) {
       };
       return before ? joinHeatmaps(before, read, window.startMs / 1000) : read;
     },
-    refetchInterval: live ? Math.max(1_000, stepMs) : false,
+    refetchInterval: live ? Math.min(5_000, Math.max(1_000, stepMs)) : false,
     structuralSharing: false,
   });
 }

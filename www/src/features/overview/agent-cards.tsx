@@ -2,15 +2,14 @@
 
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import Link from "next/link";
-import { useLayoutEffect, useRef, useState } from "react";
+import { memo, useLayoutEffect, useRef, useState } from "react";
 import { StateBadge } from "@/components/badge";
 import { stateName } from "@/lib/agents";
-import { MetricBar, MetricText } from "./cells";
+import { CpuSparkline, MetricBar, MetricText } from "./cells";
 import { type Row, SeenCell } from "./columns";
 import type { MetricName } from "./queries";
 import { RowMenu } from "./row-menu";
 import { parseSorting, printSorting, type SortedRowsProps, useAgentTable } from "./sorting";
-import { CpuSparkline } from "./sparkline";
 
 const cardHeight = 148;
 
@@ -87,7 +86,7 @@ function SortChoice({ rows, sorting, onSorting }: SortedRowsProps) {
   );
 }
 
-function Card({ row: { agent } }: { row: Row }) {
+const Card = memo(function Card({ row: { agent } }: { row: Row }) {
   return (
     <div className="relative flex h-full flex-col justify-between rounded-lg border border-line bg-surface p-3">
       <div className="flex items-center gap-2">
@@ -121,7 +120,7 @@ function Card({ row: { agent } }: { row: Row }) {
       </div>
     </div>
   );
-}
+});
 
 function Labelled({ text, children }: { text: string; children: React.ReactNode }) {
   return (

@@ -2,11 +2,11 @@
 
 import { FlexRender } from "@tanstack/react-table";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
-import { useLayoutEffect, useRef, useState } from "react";
+import { memo, useLayoutEffect, useRef, useState } from "react";
 import { Icon } from "@/components/icon";
 import { Tooltip } from "@/components/tooltip";
 import { columnHelp, columns } from "./columns";
-import { type SortedRowsProps, useAgentTable } from "./sorting";
+import { type SortedRow, type SortedRowsProps, useAgentTable } from "./sorting";
 
 const rowHeight = 52;
 
@@ -86,29 +86,26 @@ export function AgentTable(props: SortedRowsProps) {
         {items.map((item) => {
           const row = sorted[item.index];
           if (!row) return null;
-          return (
-            <tr
-              key={row.id}
-              aria-rowindex={item.index + 2}
-              style={{ height: rowHeight }}
-              className="relative bg-surface hover:bg-hover"
-            >
-              {row.getAllCells().map((cell) => (
-                <td
-                  key={cell.id}
-                  className={`border-b border-line px-2 py-0 first:pl-6 last:pr-4 ${layout[cell.column.id]}`}
-                >
-                  <FlexRender cell={cell} />
-                </td>
-              ))}
-            </tr>
-          );
+          return <AgentRow key={row.id} row={row} index={item.index} />;
         })}
         {after > 0 ? <Spacer height={after} /> : null}
       </tbody>
     </table>
   );
 }
+
+/** Drawn anew only when its agent or its place is another one: scrolling moves the rest. */
+const AgentRow = memo(function AgentRow({ row, index }: { row: SortedRow; index: number }) {
+  return (
+    <tr aria-rowindex={index + 2} style={{ height: rowHeight }} className="relative bg-surface hover:bg-hover">
+      {row.getAllCells().map((cell) => (
+        <td key={cell.id} className={`border-b border-line px-2 py-0 first:pl-6 last:pr-4 ${layout[cell.column.id]}`}>
+          <FlexRender cell={cell} />
+        </td>
+      ))}
+    </tr>
+  );
+});
 
 function Spacer({ height }: { height: number }) {
   return (

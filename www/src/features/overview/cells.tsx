@@ -1,7 +1,9 @@
 "use client";
 
+import { Sparkline } from "@/chart/sparkline";
 import { Quantity } from "@/components/stat";
 import { parts, type Unit } from "@/lib/format";
+import { useCpuHistory } from "./cpu-history";
 import { type Metrics, useMetrics } from "./metrics";
 import type { MetricName } from "./queries";
 
@@ -57,6 +59,11 @@ export function MetricBar({ agentId, name }: { agentId: string; name: MetricName
       <Bar share={value ?? 0} tone={toneOf(name, value)} />
     </div>
   );
+}
+
+/** CPU use over the last minutes, on a scale that is the same in every row. */
+export function CpuSparkline({ agentId }: { agentId: string }) {
+  return <Sparkline values={useCpuHistory(agentId)} width={64} height={20} max={1} />;
 }
 
 export function Bar({ share, tone }: { share: number; tone: "" | "warn" | "bad" }) {

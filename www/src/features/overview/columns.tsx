@@ -6,11 +6,10 @@ import { LabelChip, StateBadge } from "@/components/badge";
 import type { Agent } from "@/gen/sonde/v1/agent_pb";
 import { lastSeenMs, stateName } from "@/lib/agents";
 import { formatAgo, formatMoment } from "@/lib/format";
-import { MetricBar, MetricText } from "./cells";
+import { CpuSparkline, MetricBar, MetricText } from "./cells";
 import type { Metrics } from "./metrics";
 import type { MetricName } from "./queries";
 import { RowMenu } from "./row-menu";
-import { CpuSparkline } from "./sparkline";
 
 /** metrics are those that the order goes by; what is shown is newer. */
 export type Row = { agent: Agent; metrics: Metrics | undefined };

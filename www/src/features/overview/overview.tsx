@@ -15,19 +15,19 @@ import { AgentCards } from "./agent-cards";
 import { AgentDialogs } from "./agent-dialogs";
 import { AgentTable } from "./agent-table";
 import type { Row } from "./columns";
+import { CpuHistoryContext, useCpuHistories } from "./cpu-history";
 import { filterAgents, parseFilter, toggleWord } from "./filter";
 import { MetricsContext, useCalmMetrics, useMetricsStore } from "./metrics";
 import { Onboarding } from "./onboarding";
 import { type AgentAction, AgentActionContext } from "./row-menu";
 import { parseSorting, printSorting } from "./sorting";
-import { CpuHistoryContext, useCpuHistory } from "./sparkline";
 import { Summary } from "./summary";
 
 /** All hosts at a glance. */
 export function Overview() {
   const agents = useAgents();
   const store = useMetricsStore(agents.data?.length);
-  const history = useCpuHistory((agents.data?.length ?? 0) > 0);
+  const histories = useCpuHistories((agents.data?.length ?? 0) > 0);
   const metrics = useCalmMetrics(store);
   const [filter, setFilter] = useQueryState("q", parseAsString.withDefault("").withOptions({ throttleMs: 200 }));
   const [sort, setSort] = useQueryState("sort", parseAsString.withDefault("name"));
@@ -57,7 +57,7 @@ export function Overview() {
 
   return (
     <MetricsContext value={store}>
-      <CpuHistoryContext value={history}>
+      <CpuHistoryContext value={histories}>
         <AgentActionContext value={setAction}>
           <PageHeader
             title="Overview"

@@ -1,6 +1,6 @@
 "use client";
 
-import { createContext, useContext } from "react";
+import { createContext, useContext, useState } from "react";
 import { IconButton } from "@/components/button";
 import { Menu, MenuItem, MenuSeparator } from "@/components/menu";
 import type { Agent } from "@/gen/sonde/v1/agent_pb";
@@ -12,8 +12,12 @@ export const AgentActionContext = createContext<(action: AgentAction) => void>((
 
 export function RowMenu({ agent }: { agent: Agent }) {
   const act = useContext(AgentActionContext);
+  const [used, setUsed] = useState(false);
+  const button = { label: `Actions for ${agent.name}`, icon: "more", className: "relative z-10" } as const;
+  // A menu costs more than the rest of its row: there is none until somebody wants it.
+  if (!used) return <IconButton {...button} aria-haspopup="menu" aria-expanded={false} onClick={() => setUsed(true)} />;
   return (
-    <Menu trigger={<IconButton label={`Actions for ${agent.name}`} icon="more" className="relative z-10" />}>
+    <Menu defaultOpen trigger={<IconButton {...button} />}>
       <MenuItem icon="edit" onClick={() => act({ kind: "edit", agent })}>
         Name and labels…
       </MenuItem>

@@ -17,6 +17,8 @@ export function printSorting(sorting: SortingState): string {
 
 export type SortedRowsProps = { rows: Row[]; sorting: SortingState; onSorting: (sorting: SortingState) => void };
 
+export type SortedRow = ReturnType<ReturnType<typeof useAgentTable>["getRowModel"]>["rows"][number];
+
 /** The table behind both the wide and the narrow view. */
 export function useAgentTable({ rows, sorting, onSorting }: SortedRowsProps) {
   return useTable({

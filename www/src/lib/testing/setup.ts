@@ -11,6 +11,10 @@ window.matchMedia ??= (media) =>
     removeListener: () => {},
   }) as MediaQueryList;
 
+// Nor does it draw or scroll.
+HTMLCanvasElement.prototype.getContext = () => null;
+window.scrollTo = () => {};
+
 globalThis.ResizeObserver ??= class {
   observe() {}
   unobserve() {}

@@ -1,8 +1,8 @@
-import type { Answer, Answers, DemoSeries } from "@/demo/answers";
-import { type DemoAgent, noise, unit } from "@/demo/fleet";
-import { activity, diskBusy, diskFull, memoryUsed, networkRate, sampled } from "@/demo/model";
+import * as queries from "@/features/host/queries";
 import type { QueryBuilder } from "@/lib/promql";
-import * as queries from "./queries";
+import type { Answer, Answers, DemoSeries } from "./answers";
+import { type DemoAgent, noise, unit } from "./fleet";
+import { activity, diskBusy, diskFull, memoryUsed, networkRate, sampled } from "./model";
 
 type At = (agent: DemoAgent, seconds: number) => number;
 /** Series of one machine by the labels that tell them apart. */
