@@ -290,7 +290,9 @@ func settled(ctx context.Context, w io.Writer, s services, r *sondev1.Revision) 
 	if status.Pending > 0 {
 		var connected int
 		var err error
-		if connected, away, err = pending(ctx, s); err != nil || connected > 0 {
+		connected, away, err = pending(ctx, s)
+		// Agents may have answered since status was true.
+		if err != nil || connected > 0 || away != int(status.Pending) {
 			return false, err
 		}
 	}
@@ -321,7 +323,7 @@ func pending(ctx context.Context, s services) (connected, away int, err error) {
 	}
 	for _, c := range configs.Configs {
 		switch {
-		case c.State != sondev1.ConfigState_CONFIG_STATE_PENDING:
+		case c.State != sondev1.ConfigState_CONFIG_STATE_PENDING && c.State != sondev1.ConfigState_CONFIG_STATE_DRIFTED:
 		case up[c.AgentId]:
 			connected++
 		default:
