@@ -56,3 +56,42 @@ test("an agent is told to measure more often, and to go back", async ({ page }) 
   await agent.getByRole("button").click();
   await expect(agent.getByRole("row").filter({ hasText: "Collector cpu, interval" })).toContainText("200mscloser");
 });
+
+test("what a host forbids is refused, with the reason", async ({ page }) => {
+  const { link } = await sonde.startServer();
+  sonde.startAgent();
+  await page.goto(link);
+  await expect(page.getByText("Up", { exact: true })).toBeVisible();
+
+  await page.getByRole("link", { name: "Configuration" }).click();
+  await page.getByRole("button", { name: "New policy" }).click();
+  await page.getByRole("button", { name: "Add a probe" }).click();
+  await page.getByLabel("Name of the probe").fill("root-disk");
+  await page.getByLabel("Kind").selectOption("disk");
+  await page.getByLabel("Directory").fill("/");
+  const review = page.getByRole("button", { name: "Review and apply" });
+  const apply = page.getByRole("dialog").getByRole("button", { name: "Apply", exact: true });
+  await review.click();
+  await apply.click();
+
+  const rollout = page.getByRole("region", { name: "Rollout" });
+  await expect(rollout.getByRole("progressbar")).toHaveAttribute("aria-valuetext", /1 rejected$/);
+  await expect(rollout).toContainText("One agent refuses");
+  await expect(rollout).toContainText("probes.root-disk");
+  await rollout.getByRole("link").click();
+  const section = page.getByRole("region", { name: "Configuration" });
+  await expect(section).toContainText("Rejected");
+  await expect(section).toContainText("probes.root-disk");
+
+  // Some first: then the fleet goes back by itself.
+  await section.getByRole("link", { name: "Configuration of the fleet" }).click();
+  await page.getByRole("button", { name: /^policy/ }).click();
+  await page.getByLabel("Directory").fill("/etc");
+  await review.click();
+  await page.getByText("Some first, then the rest").click();
+  await page.getByLabel("Watch each step for").fill("1s");
+  await apply.click();
+  await page.getByRole("tab", { name: "History" }).click();
+  await expect(page.getByText("Failed", { exact: true })).toBeVisible();
+  await expect(rollout).toContainText("Revision 3");
+});

@@ -1,6 +1,7 @@
 "use client";
 
 import { create, toJsonString } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
 import { type FleetConfig, FleetConfigSchema, type Revision, RolloutState } from "@/gen/sonde/v1/config_pb";
@@ -11,16 +12,22 @@ export const agentConfigsKey = ["config", "agents"] as const;
 
 const isRunning = (revision: Revision | undefined) => revision?.rollout?.state === RolloutState.RUNNING;
 
-/** Agents that were told last may answer shortly after the last step: so long they are asked for as while it runs. */
-const isUnsettled = (revision: Revision | undefined) => isRunning(revision) || (revision?.rollout?.pending ?? 0) > 0;
+/** So long after a revision answers are awaited. Agents that are away may owe theirs for days. */
+const settleMs = 60_000;
+
+/** How often to ask what has become of the newest revision: every second while something happens. */
+function pollMs(newest: Revision | undefined, nowMs: number, calmMs: number): number {
+  const isYoung = newest?.createdAt !== undefined && nowMs - timestampMs(newest.createdAt) < settleMs;
+  return isRunning(newest) || (isYoung && (newest?.rollout?.pending ?? 0) > 0) ? 1_000 : calmMs;
+}
 
 /** The newest hundred revisions, newest first; asked for every second while one is rolled out. */
 export function useRevisions() {
-  const { config } = useRuntime();
+  const { config, watch } = useRuntime();
   return useQuery({
     queryKey: revisionsKey,
     queryFn: async ({ signal }) => (await config.listRevisions({}, { signal })).revisions,
-    refetchInterval: (query) => (isRunning(query.state.data?.[0]) ? 1_000 : 3_000),
+    refetchInterval: (query) => pollMs(query.state.data?.[0], watch.now(), 3_000),
     structuralSharing: false,
   });
 }
@@ -58,11 +65,11 @@ export function useReadNewest(): () => Promise<{ revision: Revision | undefined;
 
 /** What has become of it at each agent, or at one. newest is the newest revision that is known. */
 export function useAgentConfigs(newest: Revision | undefined, agentId = "") {
-  const { config } = useRuntime();
+  const { config, watch } = useRuntime();
   return useQuery({
     queryKey: [...agentConfigsKey, agentId],
     queryFn: async ({ signal }) => (await config.listAgentConfigs({ agentId }, { signal })).configs,
-    refetchInterval: isUnsettled(newest) ? 1_000 : 5_000,
+    refetchInterval: () => pollMs(newest, watch.now(), 5_000),
     structuralSharing: false,
   });
 }
