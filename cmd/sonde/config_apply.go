@@ -94,7 +94,8 @@ func (r *rollout) add(cmd *cobra.Command) {
 		_, err := r.plan()
 		return err
 	}
-	fs.UintSliceVar(&r.steps, "steps", nil, "how many of the agents get it in each step, in `percent`, such as 10,50,100 (default all at once)")
+	fs.UintSliceVar(&r.steps, "steps", nil, "how many of the agents get it in each step, in `percent`, such as 10,50,100; without, all get it at once")
+	fs.Lookup("steps").DefValue = "" // pflag shows an empty list as a default
 	fs.DurationVar(&r.watch, "watch", time.Minute, "how long each of --steps is watched before the next one")
 	r.addCommon(fs)
 }
