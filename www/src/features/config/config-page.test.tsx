@@ -187,6 +187,27 @@ describe("ConfigPage", () => {
   });
 });
 
+describe("the history", () => {
+  it("is read a hundred at a time", async () => {
+    const asked: bigint[] = [];
+    const listRevisions: DemoConfig["service"]["listRevisions"] = ({ before, pageSize }) => {
+      asked.push(before);
+      const newest = before === 0n ? 230n : before - 1n;
+      const length = Math.min(pageSize, Number(newest));
+      return { revisions: Array.from({ length }, (_, i) => ({ number: newest - BigInt(i) })) };
+    };
+    await show(server(true, { listRevisions, getConfig: () => ({}) }), "?tab=history");
+    const shown = () => document.querySelectorAll("ol > li").length;
+    await until(() => expect(shown()).toBe(100));
+    await press("Older revisions");
+    await until(() => expect(shown()).toBe(200));
+    await press("Older revisions");
+    await until(() => expect(shown()).toBe(230));
+    expect(text()).not.toContain("Older revisions");
+    expect(asked.filter((before) => before > 0n)).toEqual([131n, 31n]);
+  });
+});
+
 describe("HostConfig", () => {
   it("shows one host's state and settings", async () => {
     page = await render(<HostConfig agent={agents[1]?.id ?? ""} />, { transport: server(true) });
