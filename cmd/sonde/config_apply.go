@@ -94,7 +94,8 @@ func (r *rollout) add(cmd *cobra.Command) {
 		_, err := r.plan()
 		return err
 	}
-	fs.UintSliceVar(&r.steps, "steps", nil, "how many of the agents get it in each step, in `percent`, such as 10,50,100 (default all at once)")
+	fs.UintSliceVar(&r.steps, "steps", nil, "how many of the agents get it in each step, in `percent`, such as 10,50,100; without, all get it at once")
+	fs.Lookup("steps").DefValue = "" // pflag shows an empty list as a default
 	fs.DurationVar(&r.watch, "watch", time.Minute, "how long each of --steps is watched before the next one")
 	r.addCommon(fs)
 }
@@ -290,7 +291,9 @@ func settled(ctx context.Context, w io.Writer, s services, r *sondev1.Revision) 
 	if status.Pending > 0 {
 		var connected int
 		var err error
-		if connected, away, err = pending(ctx, s); err != nil || connected > 0 {
+		connected, away, err = pending(ctx, s)
+		// Agents may have answered since status was true.
+		if err != nil || connected > 0 || away != int(status.Pending) {
 			return false, err
 		}
 	}
@@ -321,7 +324,7 @@ func pending(ctx context.Context, s services) (connected, away int, err error) {
 	}
 	for _, c := range configs.Configs {
 		switch {
-		case c.State != sondev1.ConfigState_CONFIG_STATE_PENDING:
+		case c.State != sondev1.ConfigState_CONFIG_STATE_PENDING && c.State != sondev1.ConfigState_CONFIG_STATE_DRIFTED:
 		case up[c.AgentId]:
 			connected++
 		default:

@@ -242,22 +242,30 @@ func TestConfigApplyWait(t *testing.T) {
 	done := func(pending, applied, rejected uint32) *sondev1.RolloutStatus {
 		return &sondev1.RolloutStatus{State: sondev1.RolloutState_ROLLOUT_STATE_DONE, Pending: pending, Applied: applied, Rejected: rejected}
 	}
+	const (
+		applied  = sondev1.ConfigState_CONFIG_STATE_APPLIED
+		waiting  = sondev1.ConfigState_CONFIG_STATE_PENDING
+		rejected = sondev1.ConfigState_CONFIG_STATE_REJECTED
+	)
 	tests := []struct {
 		name        string
 		rollouts    []*sondev1.RolloutStatus
+		agent       sondev1.ConfigState
 		code        int
 		out, errors string
 	}{
-		{"done", []*sondev1.RolloutStatus{running, running, done(0, 3, 0)}, 0,
+		{"done", []*sondev1.RolloutStatus{running, running, done(0, 3, 0)}, applied, 0,
 			"revision 8: running, step 2 of 2, 1 applied, 2 pending\nrevision 8: done, 3 applied\n", ""},
-		{"told but not answered", []*sondev1.RolloutStatus{done(1, 0, 0)}, 0,
+		{"told but not answered", []*sondev1.RolloutStatus{done(1, 0, 0)}, waiting, 0,
 			"revision 8: done, 1 pending\n1 agent is not connected and get it on return\n", ""},
-		{"rejected", []*sondev1.RolloutStatus{done(0, 2, 1)}, 1,
+		{"rejected", []*sondev1.RolloutStatus{done(0, 2, 1)}, rejected, 1,
 			"revision 8: done, 2 applied, 1 rejected\n", "sonde: revision 8 was rejected by 1 agent; `sonde config status` says why\n"},
-		{"failed", []*sondev1.RolloutStatus{running, {State: sondev1.RolloutState_ROLLOUT_STATE_FAILED, Reason: "web fell silent"}}, 1,
+		{"rejected after the status", []*sondev1.RolloutStatus{done(1, 0, 0), done(0, 0, 1)}, rejected, 1,
+			"revision 8: done, 1 pending\nrevision 8: done, 1 rejected\n", "sonde: revision 8 was rejected by 1 agent; `sonde config status` says why\n"},
+		{"failed", []*sondev1.RolloutStatus{running, {State: sondev1.RolloutState_ROLLOUT_STATE_FAILED, Reason: "web fell silent"}}, waiting, 1,
 			"revision 8: running, step 2 of 2, 1 applied, 2 pending\nrevision 8: failed: web fell silent\n",
 			"sonde: revision 8 failed and was rolled back: web fell silent\n"},
-		{"superseded", []*sondev1.RolloutStatus{{State: sondev1.RolloutState_ROLLOUT_STATE_SUPERSEDED}}, 1,
+		{"superseded", []*sondev1.RolloutStatus{{State: sondev1.RolloutState_ROLLOUT_STATE_SUPERSEDED}}, waiting, 1,
 			"revision 8: superseded\n", "sonde: revision 8 was superseded by a later one\n"},
 	}
 	for _, tt := range tests {
@@ -265,7 +273,7 @@ func TestConfigApplyWait(t *testing.T) {
 			s := current()
 			s.rollouts = tt.rollouts
 			s.agents = []*sondev1.Agent{{Id: "1", Name: "web"}}
-			s.configs = []*sondev1.AgentConfig{{AgentId: "1", State: sondev1.ConfigState_CONFIG_STATE_PENDING}}
+			s.configs = []*sondev1.AgentConfig{{AgentId: "1", State: tt.agent}}
 			s.sonde(t, "policies: []", "config", "apply", "-f", "-", "--wait").want(t, tt.code, "revision 8 changes 1 agent\n"+tt.out, tt.errors)
 		})
 	}

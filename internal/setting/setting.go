@@ -66,7 +66,7 @@ func Load(fs *pflag.FlagSet, prefix string, environ []string) error {
 		name := variable(prefix, f.Name)
 		// An empty variable counts as none: container files pass on variables
 		// that may not be set.
-		if value := env[name]; value != "" && !f.Changed && f.Name != "help" {
+		if value := env[name]; value != "" && !f.Changed && f.Name != "help" && f.Name != "version" {
 			set(f, value, name)
 			return true
 		}
@@ -160,7 +160,7 @@ func Print(w io.Writer, fs *pflag.FlagSet) error {
 	}
 	fs.VisitAll(func(f *pflag.Flag) {
 		switch f.Name {
-		case "help", configFlag, checkFlag, printFlag:
+		case "help", "version", configFlag, checkFlag, printFlag:
 			return
 		}
 		_, usage := pflag.UnquoteUsage(f)

@@ -37,7 +37,7 @@ type appender struct {
 	done   chan struct{}
 }
 
-func newAppender(t *testing.T) *appender {
+func newAppender(t testing.TB) *appender {
 	a := &appender{
 		stored: make(map[string]map[int64]float64),
 		queue:  make(chan *series.Write, 1000),
@@ -135,7 +135,7 @@ type world struct {
 
 var now = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 
-func newWorld(t *testing.T, limits Limits) *world {
+func newWorld(t testing.TB, limits Limits) *world {
 	t.Helper()
 	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "control.db"))
 	if err != nil {
@@ -157,17 +157,18 @@ func newWorld(t *testing.T, limits Limits) *world {
 		t.Fatal(err)
 	}
 	a := newAppender(t)
+	in := New(Config{
+		Registrar: registrar,
+		Steering:  steering,
+		Appender:  a,
+		Limits:    limits,
+		Logger:    slog.New(slog.DiscardHandler),
+		Metrics:   prometheus.NewRegistry(),
+		Now:       clock,
+	})
 	return &world{
-		Ingest: New(Config{
-			Registrar: registrar,
-			Steering:  steering,
-			Appender:  a,
-			Limits:    limits,
-			Logger:    slog.New(slog.DiscardHandler),
-			Metrics:   prometheus.NewRegistry(),
-			Now:       clock,
-		}),
-		service:    fleet.NewService(store, nil, steering, clock),
+		Ingest:     in,
+		service:    fleet.NewService(store, in, steering, clock),
 		registrar:  registrar,
 		joinToken:  secrets.JoinToken,
 		appender:   a,
@@ -183,12 +184,13 @@ type client struct {
 	enc   *wire.Encoder
 }
 
-func (w *world) open(t *testing.T) *client {
+func (w *world) open(t testing.TB) *client {
 	t.Helper()
 	c := &client{pipe: newPipe(), ended: make(chan error, 1), enc: wire.NewEncoder()}
+	credential := w.credential
 	go func() {
 		c.ended <- w.Serve(context.Background(), c, Peer{
-			Credential: w.credential,
+			Credential: credential,
 			Address:    "192.0.2.7:1234",
 			Abort:      func() { c.abort.Do(func() { close(c.aborted) }) },
 		})
@@ -196,11 +198,17 @@ func (w *world) open(t *testing.T) *client {
 	return c
 }
 
-func (w *world) connect(t *testing.T) (*client, *sondev1.Welcome) {
+func (w *world) connect(t testing.TB) (*client, *sondev1.Welcome) {
+	t.Helper()
+	return w.hello(t, 0)
+}
+
+// hello connects an agent that has settings of a hash in force.
+func (w *world) hello(t testing.TB, config uint64) (*client, *sondev1.Welcome) {
 	t.Helper()
 	c := w.open(t)
 	c.requests <- &sondev1.ConnectRequest{Message: &sondev1.ConnectRequest_Hello{Hello: &sondev1.Hello{
-		AgentId: w.agent.ID, BootId: []byte("0123456789abcdef"), SubmissionIntervalMs: 1000,
+		AgentId: w.agent.ID, BootId: []byte("0123456789abcdef"), SubmissionIntervalMs: 1000, ConfigHash: config,
 	}}}
 	welcome := c.next(t).GetWelcome()
 	if welcome == nil {
@@ -210,7 +218,7 @@ func (w *world) connect(t *testing.T) (*client, *sondev1.Welcome) {
 }
 
 // next returns the next response that is no ping.
-func (c *client) next(t *testing.T) *sondev1.ConnectResponse {
+func (c *client) next(t testing.TB) *sondev1.ConnectResponse {
 	t.Helper()
 	for {
 		select {

@@ -113,9 +113,9 @@ export class DemoConfig {
 
   #add(parts: Pick<DemoRevision, "author" | "message" | "config"> & { plan?: RolloutPlan; rollbackOf?: number }) {
     const revision = {
-      plan: create(RolloutPlanSchema),
-      rollbackOf: 0,
       ...parts,
+      plan: parts.plan ?? create(RolloutPlanSchema),
+      rollbackOf: parts.rollbackOf ?? 0,
       number: this.#revisions.length + 1,
       atMs: this.#now(),
     };
@@ -227,11 +227,11 @@ export class DemoConfig {
   }
 }
 
-/** What the form finds wrong, by path. */
+/** What the form finds wrong, by policy. */
 function problemsOf(config: FleetConfig): { field: string; message: string }[] {
-  return config.policies.flatMap((policy) =>
+  return config.policies.flatMap((policy, i) =>
     [...validate(toDraft(create(FleetConfigSchema, { policies: [policy] })))].map(([field, message]) => ({
-      field: `policies.${policy.name}.${field.slice(field.indexOf(".") + 1)}`,
+      field: `policies[${i}].${field.slice(field.indexOf(".") + 1)}`,
       message,
     })),
   );

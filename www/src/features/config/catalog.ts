@@ -46,7 +46,7 @@ export const targets: Record<ProbeKind, { label: string; example: string } | nul
   dns: { label: "Resolver", example: "192.0.2.53" },
   disk: { label: "Directory", example: "/var/lib/data" },
   sched: null,
-  rtt: null,
+  rtt: { label: "Name of the server", example: "server" },
 };
 
 export const kindTexts: Record<ProbeKind, string> = {

@@ -1,5 +1,5 @@
 import type { Change, PolicyChange } from "./settings";
-import { settingName } from "./states";
+import { settingName, settingValue } from "./states";
 
 /** Settings before and after, a line each. */
 export function ChangeTable({ changes, label }: { changes: readonly Change[]; label: string }) {
@@ -18,13 +18,13 @@ export function ChangeTable({ changes, label }: { changes: readonly Change[]; la
               {settingName(path)}
             </th>
             <td className="tnum py-1.5 wrap-break-word">
-              <Value text={before} />
+              <Value text={settingValue(path, before)} />
               <span aria-hidden="true" className="mx-1.5 text-ink-faint">
                 →
               </span>
               <span className="sr-only"> becomes </span>
               <span className="font-medium">
-                <Value text={after} />
+                <Value text={settingValue(path, after)} />
               </span>
             </td>
           </tr>

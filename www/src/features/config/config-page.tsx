@@ -19,6 +19,7 @@ import { HistoryTab } from "./history-tab";
 import { PoliciesTab } from "./policies-tab";
 import { Overruled, Refused, ReviewDialog } from "./review-dialog";
 import { RolloutPanel } from "./rollout";
+import { placeErrors } from "./server-errors";
 import { useAgentConfigs, usePreview, useRevisionConfig, useRevisions } from "./use-config";
 import { type Problems, validate } from "./validate";
 
@@ -37,6 +38,12 @@ export function ConfigPage() {
   const isLoaded = useFollow(number, current.data);
   const { draft, changed, base, overruled } = useDraft();
   const problems = useMemo(() => validate(draft), [draft]);
+  const wanted = useMemo(() => (changed && problems.size === 0 ? toConfig(draft) : null), [changed, problems, draft]);
+  const preview = usePreview(wanted);
+  const marked = useMemo(() => {
+    if (!wanted || preview.isBehind || !preview.data) return problems;
+    return placeErrors(draft, preview.data.errors);
+  }, [wanted, preview.isBehind, preview.data, problems, draft]);
   const [tab, setTab] = useQueryState("tab", parseAsStringLiteral(tabs).withDefault("policies"));
   const [reviewing, setReviewing] = useState(false);
   const names = useMemo(() => new Map(agents.data?.map(({ id, name }) => [id, name])), [agents.data]);
@@ -79,7 +86,7 @@ export function ConfigPage() {
         {revisions.error ? <StaleNotice error={revisions.error} /> : null}
         {changed && number !== base ? <Overtaken number={number} config={current.data} problems={problems} /> : null}
         {overruled.length > 0 ? <Overruled names={overruled} /> : null}
-        {changed ? <Verdict problems={problems} total={agents.data?.length} /> : null}
+        {changed ? <Verdict problems={problems} preview={preview} total={agents.data?.length} /> : null}
         {newest ? <RolloutPanel revision={newest} configs={configs.data} nameOf={nameOf} nowMs={nowMs} /> : null}
         <Tabs.Root value={tab} onValueChange={(next) => void setTab(next)}>
           <Tabs.List className="mb-4 flex gap-1 border-b border-line">
@@ -94,7 +101,7 @@ export function ConfigPage() {
             ))}
           </Tabs.List>
           <Tabs.Panel value="policies">
-            <PoliciesTab agents={agents.data} problems={problems} />
+            <PoliciesTab agents={agents.data} problems={marked} />
           </Tabs.Panel>
           <Tabs.Panel value="agents">
             <AgentsTab configs={configs} nameOf={nameOf} nowMs={nowMs} />
@@ -133,11 +140,10 @@ function DraftActions({ problems, onReview }: { problems: Problems; onReview: ()
 }
 
 /** What is to be said of the edits: by the fields themselves, then by the server. */
-function Verdict({ problems, total }: { problems: Problems; total: number | undefined }) {
+function Verdict(props: { problems: Problems; preview: ReturnType<typeof usePreview>; total: number | undefined }) {
+  const { problems, preview, total } = props;
   const { draft } = useDraft();
-  const isValid = problems.size === 0;
-  const preview = usePreview(useMemo(() => (isValid ? toConfig(draft) : null), [draft, isValid]));
-  if (!isValid) {
+  if (problems.size > 0) {
     return (
       <Notice tone="warn">
         Edited, not applied. {problems.size === 1 ? "One field is" : `${problems.size} fields are`} to be mended first.
@@ -145,13 +151,9 @@ function Verdict({ problems, total }: { problems: Problems; total: number | unde
       </Notice>
     );
   }
-  if (preview.data && preview.data.errors.length > 0) return <Refused errors={preview.data.errors} />;
-  return (
-    <Notice tone="accent">
-      Edited, not applied.{" "}
-      {preview.error ? explain(preview.error) : preview.data ? affectedText(preview.data, total) : ""}
-    </Notice>
-  );
+  if (preview.data && preview.data.errors.length > 0) return <Refused draft={draft} errors={preview.data.errors} />;
+  const verdict = preview.error ? explain(preview.error) : preview.data ? affectedText(preview.data, total) : "";
+  return <Notice tone="accent">Edited, not applied. {verdict}</Notice>;
 }
 
 /** A later revision came while this one was being edited. */

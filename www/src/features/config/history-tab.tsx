@@ -5,15 +5,18 @@ import { useState } from "react";
 import { Button } from "@/components/button";
 import { EmptyState } from "@/components/states";
 import type { Revision } from "@/gen/sonde/v1/config_pb";
+import { explain } from "@/lib/errors";
 import { formatAgo, formatMoment } from "@/lib/format";
 import { planText } from "./plan";
 import { RevisionDialog } from "./revision-dialog";
 import { RollbackDialog } from "./rollback-dialog";
 import { RolloutBadge } from "./rollout";
+import { useOlderRevisions } from "./use-config";
 
 /** Every revision, newest first; each can be read, compared and gone back to. */
 export function HistoryTab({ revisions, nowMs }: { revisions: readonly Revision[]; nowMs: number }) {
   const [shown, setShown] = useState<{ kind: "view" | "rollback"; revision: Revision } | null>(null);
+  const { older, hasOlder, error, isFetching, readMore } = useOlderRevisions(revisions);
   const newest = revisions[0];
   if (!newest) {
     return (
@@ -26,7 +29,7 @@ export function HistoryTab({ revisions, nowMs }: { revisions: readonly Revision[
   return (
     <>
       <ol className="divide-y divide-line rounded-lg border border-line bg-surface">
-        {revisions.map((revision) => (
+        {[...revisions, ...older].map((revision) => (
           <li key={String(revision.number)} className="flex flex-wrap items-center gap-x-4 gap-y-2 px-4 py-3">
             <div className="min-w-0 flex-1 basis-72">
               <div className="flex flex-wrap items-center gap-2">
@@ -75,6 +78,12 @@ export function HistoryTab({ revisions, nowMs }: { revisions: readonly Revision[
           </li>
         ))}
       </ol>
+      {error ? <p className="mt-3 text-bad">{explain(error)}</p> : null}
+      {hasOlder ? (
+        <Button className="mt-3" disabled={isFetching} onClick={() => void readMore()}>
+          Older revisions
+        </Button>
+      ) : null}
       {shown?.kind === "view" ? <RevisionDialog revision={shown.revision} newest={newest} onClose={close} /> : null}
       {shown?.kind === "rollback" ? <RollbackDialog revision={shown.revision} newest={newest} onClose={close} /> : null}
     </>

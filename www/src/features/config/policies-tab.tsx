@@ -4,6 +4,7 @@ import { type ReactNode, useMemo, useState } from "react";
 import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { EmptyState } from "@/components/states";
+import { useWide } from "@/components/use-wide";
 import type { Agent } from "@/gen/sonde/v1/agent_pb";
 import {
   addPolicy,
@@ -24,6 +25,7 @@ import { isWrong, type Problems } from "./validate";
 export function PoliciesTab({ agents, problems }: { agents: Agent[] | undefined; problems: Problems }) {
   const store = useDraftStore();
   const { draft } = useDraft();
+  const wide = useWide();
   const [chosen, setChosen] = useState<string | null>(null);
   const suggestions = useMemo(() => labelSuggestions(agents ?? []), [agents]);
   const ordered = useMemo(() => inOrder(draft), [draft]);
@@ -79,6 +81,7 @@ export function PoliciesTab({ agents, problems }: { agents: Agent[] | undefined;
             setChosen(null);
           }}
           onBack={() => setChosen(null)}
+          takeFocus={!wide}
         />
       ) : (
         <p className="hidden rounded-lg border border-dashed border-line px-4 py-14 text-center text-ink-faint wide:block">

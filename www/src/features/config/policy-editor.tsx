@@ -1,3 +1,4 @@
+import { useEffect, useRef } from "react";
 import { Button, IconButton } from "@/components/button";
 import type { Agent } from "@/gen/sonde/v1/agent_pb";
 import { CollectorFields } from "./collector-fields";
@@ -17,6 +18,7 @@ export function PolicyEditor({
   onDuplicate,
   onRemove,
   onBack,
+  takeFocus,
 }: {
   policy: PolicyDraft;
   problems: Problems;
@@ -27,13 +29,21 @@ export function PolicyEditor({
   onDuplicate: () => void;
   onRemove: () => void;
   onBack: () => void;
+  /** Whether what was focused is out of sight now. */
+  takeFocus: boolean;
 }) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (takeFocus) heading.current?.focus();
+  }, [takeFocus]);
   const problem = (field: string) => problems.get(`${policy.id}.${field}`);
   return (
     <section aria-label={`Policy ${policy.name}`} className="rounded-lg border border-line bg-surface">
       <div className="flex items-center gap-1 px-4 py-2.5">
         <IconButton label="All policies" icon="left" onClick={onBack} className="-ml-2 wide:hidden" />
-        <h2 className="min-w-0 flex-1 truncate text-base">{policy.name || "Policy without a name"}</h2>
+        <h2 ref={heading} tabIndex={-1} className="min-w-0 flex-1 truncate text-base outline-none">
+          {policy.name || "Policy without a name"}
+        </h2>
         <Button icon="copy" look="quiet" onClick={onDuplicate}>
           Duplicate
         </Button>

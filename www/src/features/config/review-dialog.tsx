@@ -7,16 +7,17 @@ import { Button } from "@/components/button";
 import { Dialog } from "@/components/dialog";
 import { TextField } from "@/components/field";
 import { Skeleton } from "@/components/states";
-import type { Revision } from "@/gen/sonde/v1/config_pb";
+import type { FieldError, Revision } from "@/gen/sonde/v1/config_pb";
 import { explain } from "@/lib/errors";
 import { useRuntime } from "@/lib/runtime";
 import { Affected } from "./affected";
 import { bounds } from "./catalog";
 import { PolicyChanges } from "./change-table";
-import { toConfig } from "./draft";
+import { type Draft, toConfig } from "./draft";
 import { useDraft, useDraftStore } from "./draft-store";
 import { Field, Notice } from "./fields";
 import { newPlan, type PlanDraft, planProblems, toPlan } from "./plan";
+import { fieldText } from "./server-errors";
 import { compareConfigs } from "./settings";
 import { agentConfigsKey, revisionsKey, usePreview, useReadNewest } from "./use-config";
 
@@ -98,7 +99,7 @@ function Review({ agents, onDone }: { agents: number | undefined; onDone: () => 
         ) : preview.isBehind || !preview.data ? (
           <Skeleton className="h-16" />
         ) : refused.length > 0 ? (
-          <Refused errors={refused} />
+          <Refused draft={draft} errors={refused} />
         ) : (
           <Affected preview={preview.data} total={agents} />
         )}
@@ -163,14 +164,14 @@ export function Overruled({ names }: { names: readonly string[] }) {
 }
 
 /** What the server finds wrong. */
-export function Refused({ errors }: { errors: readonly { field: string; message: string }[] }) {
+export function Refused({ draft, errors }: { draft: Draft; errors: readonly FieldError[] }) {
   return (
     <Notice tone="bad" alert>
       <p>The server refuses this configuration:</p>
       <ul className="mt-1 list-disc pl-5">
         {errors.map(({ field, message }) => (
           <li key={`${field} ${message}`}>
-            <code className="font-mono text-xs">{field}</code>: {message}
+            <code className="font-mono text-xs">{fieldText(draft, field)}</code>: {message}
           </li>
         ))}
       </ul>

@@ -61,7 +61,9 @@ export function RolloutPanel({
       {rejected.length > 0 ? (
         <div className="mt-3">
           <h3 className="text-xs text-ink-soft">
-            {rejected.length === 1 ? "One agent refuses" : `${rejected.length} agents refuse`} what is decided for it
+            {rejected.length === 1
+              ? "One agent refuses what is decided for it"
+              : `${rejected.length} agents refuse what is decided for them`}
           </h3>
           <ul className="mt-1 flex flex-col gap-1">
             {rejected.slice(0, maxRejected).map(({ agentId, errors }) => (

@@ -1,5 +1,6 @@
 import type { Tone } from "@/components/badge";
 import { type AgentConfig, ConfigState, RolloutState } from "@/gen/sonde/v1/config_pb";
+import { printDuration } from "./duration";
 import { flatten } from "./settings";
 
 export const configStates: readonly { state: ConfigState; name: string; tone: Tone; meaning: string }[] = [
@@ -47,11 +48,20 @@ export function effectiveRows({ settings, provenance }: AgentConfig): EffectiveR
   }));
 }
 
-/** A path in words: "collectors.cpu.interval_ms" is "cpu interval". */
+/** A path in words: "collectors.cpu.interval_ms" is "Collector cpu, interval". */
 export function settingName(path: string): string {
   if (path === "submission_interval_ms") return "Submission interval";
-  const [kind, name = "", field] = path.split(".");
-  if (kind === "probes") return field ? `Probe ${name} ${field.replace(/_ms$/, "")}` : `Probe ${name}`;
-  if (kind === "collectors") return field === "enabled" ? `Collector ${name}` : `Collector ${name}, interval`;
-  return path;
+  const [kind, name = "", ...fields] = path.split(".");
+  const what = { probes: "Probe", collectors: "Collector" }[kind ?? ""];
+  if (!what) return path;
+  const field = fields.join(" ").replace(/_ms$/, "").replaceAll("_", " ");
+  return field === "" || field === "enabled" ? `${what} ${name}` : `${what} ${name}, ${field}`;
+}
+
+/** A value as the server writes it in a preview, for people: 200 of an interval is "200ms". */
+export function settingValue(path: string, value: string): string {
+  if (path.endsWith("_ms") && /^\d+$/.test(value)) return printDuration(Number(value));
+  if (path.endsWith(".enabled")) return { true: "on", false: "off" }[value] ?? value;
+  if (path.endsWith(".disabled") || path.endsWith(".skip_verify")) return { true: "yes", false: "no" }[value] ?? value;
+  return value;
 }

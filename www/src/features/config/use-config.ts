@@ -1,7 +1,8 @@
 "use client";
 
 import { create, toJsonString } from "@bufbuild/protobuf";
-import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
 import { type FleetConfig, FleetConfigSchema, type Revision, RolloutState } from "@/gen/sonde/v1/config_pb";
 import { type Runtime, useRuntime } from "@/lib/runtime";
@@ -11,18 +12,51 @@ export const agentConfigsKey = ["config", "agents"] as const;
 
 const isRunning = (revision: Revision | undefined) => revision?.rollout?.state === RolloutState.RUNNING;
 
-/** Agents that were told last may answer shortly after the last step: so long they are asked for as while it runs. */
-const isUnsettled = (revision: Revision | undefined) => isRunning(revision) || (revision?.rollout?.pending ?? 0) > 0;
+/** So long after a revision answers are awaited. Agents that are away may owe theirs for days. */
+const settleMs = 60_000;
+
+/** How often to ask what has become of the newest revision: every second while something happens. */
+function pollMs(newest: Revision | undefined, nowMs: number, calmMs: number): number {
+  const isYoung = newest?.createdAt !== undefined && nowMs - timestampMs(newest.createdAt) < settleMs;
+  return isRunning(newest) || (isYoung && (newest?.rollout?.pending ?? 0) > 0) ? 1_000 : calmMs;
+}
+
+/** As many as the server sends at a time. */
+const revisionsPage = 100;
 
 /** The newest hundred revisions, newest first; asked for every second while one is rolled out. */
 export function useRevisions() {
-  const { config } = useRuntime();
+  const { config, watch } = useRuntime();
   return useQuery({
     queryKey: revisionsKey,
-    queryFn: async ({ signal }) => (await config.listRevisions({}, { signal })).revisions,
-    refetchInterval: (query) => (isRunning(query.state.data?.[0]) ? 1_000 : 3_000),
+    queryFn: async ({ signal }) => (await config.listRevisions({ pageSize: revisionsPage }, { signal })).revisions,
+    refetchInterval: (query) => pollMs(query.state.data?.[0], watch.now(), 3_000),
     structuralSharing: false,
   });
+}
+
+/** Those before the ones that are known, a hundred at each fetchNextPage; nothing is read before the first. */
+export function useOlderRevisions(known: readonly Revision[]) {
+  const { config } = useRuntime();
+  const before = known.at(-1)?.number ?? 0n;
+  const query = useInfiniteQuery({
+    queryKey: [...revisionsKey, "before", String(before)],
+    initialPageParam: before,
+    queryFn: async ({ pageParam, signal }) =>
+      (await config.listRevisions({ pageSize: revisionsPage, before: pageParam }, { signal })).revisions,
+    getNextPageParam: (page) => oldestOf(page),
+    enabled: false,
+    placeholderData: keepPreviousData,
+    structuralSharing: false,
+  });
+  const older = query.data?.pages.flat() ?? [];
+  const hasOlder = query.data ? query.hasNextPage : oldestOf(known) !== undefined;
+  return { older, hasOlder, error: query.error, isFetching: query.isFetching, readMore: () => query.fetchNextPage() };
+}
+
+/** The last of a page behind which there may be another. */
+function oldestOf(page: readonly Revision[]): bigint | undefined {
+  return page.length < revisionsPage ? undefined : page.at(-1)?.number;
 }
 
 async function readConfig(config: Runtime["config"], revision: bigint, signal?: AbortSignal): Promise<FleetConfig> {
@@ -49,7 +83,7 @@ export function useReadNewest(): () => Promise<{ revision: Revision | undefined;
   const { config } = useRuntime();
   const client = useQueryClient();
   return async () => {
-    const revisions = (await config.listRevisions({})).revisions;
+    const revisions = (await config.listRevisions({ pageSize: revisionsPage })).revisions;
     client.setQueryData(revisionsKey, revisions);
     const newest = revisions[0];
     return { revision: newest, config: await client.fetchQuery(configQuery(config, newest?.number ?? 0n)) };
@@ -58,11 +92,11 @@ export function useReadNewest(): () => Promise<{ revision: Revision | undefined;
 
 /** What has become of it at each agent, or at one. newest is the newest revision that is known. */
 export function useAgentConfigs(newest: Revision | undefined, agentId = "") {
-  const { config } = useRuntime();
+  const { config, watch } = useRuntime();
   return useQuery({
     queryKey: [...agentConfigsKey, agentId],
     queryFn: async ({ signal }) => (await config.listAgentConfigs({ agentId }, { signal })).configs,
-    refetchInterval: isUnsettled(newest) ? 1_000 : 5_000,
+    refetchInterval: () => pollMs(newest, watch.now(), 5_000),
     structuralSharing: false,
   });
 }

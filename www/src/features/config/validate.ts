@@ -113,10 +113,12 @@ function targetProblem(kind: ProbeKind, target: string): string | undefined {
         : "An address or a host name, with or without :port.";
     case "http":
       return isWebAddress(target) ? undefined : "A URL that begins with http:// or https://, without a password.";
-    default:
+    case "disk":
       return /^\/([^/]+(\/[^/]+)*)?$/.test(target) && !/(^|\/)\.\.?(\/|$)/.test(target)
         ? undefined
         : "The absolute path of a directory.";
+    default:
+      return undefined;
   }
 }
 

@@ -1,0 +1,9 @@
+package fleet
+
+import "context"
+
+// Look does what Run does each second, with a clock that a test moves.
+func (s *Steering) Look(ctx context.Context) error {
+	s.flush(ctx)
+	return s.look(ctx)
+}

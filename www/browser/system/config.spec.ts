@@ -1,0 +1,97 @@
+import { expect, test } from "@playwright/test";
+import { Sonde } from "./sonde";
+
+let sonde: Sonde;
+test.beforeEach(() => {
+  sonde = new Sonde();
+});
+test.afterEach(async () => {
+  await sonde.stop();
+});
+
+test("an agent is told to measure more often, and to go back", async ({ page }) => {
+  const { link } = await sonde.startServer();
+  sonde.startAgent();
+  await page.goto(link);
+  await expect(page.getByText("Up", { exact: true })).toBeVisible();
+
+  await page.getByRole("link", { name: "Configuration" }).click();
+  await page.getByRole("button", { name: "New policy" }).click();
+  await page.getByLabel("Name", { exact: true }).fill("closer");
+  await page.getByLabel("Interval of cpu").fill("200ms");
+  await expect(page.getByText("1 agent of 1 would change.")).toBeVisible();
+  await page.getByRole("button", { name: "Review and apply" }).click();
+  const dialog = page.getByRole("dialog");
+  await expect(dialog.getByRole("region", { name: "Who changes" })).toContainText("200ms");
+  await dialog.getByLabel("Why").fill("See five times as much");
+  await dialog.getByRole("button", { name: "Apply", exact: true }).click();
+
+  const rollout = page.getByRole("region", { name: "Rollout" });
+  await expect(rollout).toContainText("Revision 1");
+  await expect(rollout.getByRole("progressbar")).toHaveAttribute("aria-valuetext", /^1 applied/);
+  await page.getByRole("tab", { name: "Agents" }).click();
+  const agent = page.getByRole("tabpanel").getByRole("listitem");
+  await expect(agent).toContainText("Applied");
+  await agent.getByRole("button").click();
+  await expect(agent.getByRole("row").filter({ hasText: "Collector cpu, interval" })).toContainText("200mscloser");
+
+  await page.getByRole("tab", { name: "Policies" }).click();
+  await page.getByRole("button", { name: /^closer/ }).click();
+  await page.getByLabel("Interval of cpu").fill("500ms");
+  await page.getByRole("button", { name: "Review and apply" }).click();
+  await expect(dialog.getByRole("region", { name: "Who changes" })).toContainText(/200ms.*500ms/);
+  await dialog.getByRole("button", { name: "Apply", exact: true }).click();
+  await expect(rollout).toContainText("Revision 2");
+  await expect(rollout.getByRole("progressbar")).toHaveAttribute("aria-valuetext", /^1 applied/);
+
+  await page.getByRole("tab", { name: "History" }).click();
+  await expect(page.getByText("See five times as much")).toBeVisible();
+  await page.getByRole("button", { name: "Roll back to revision 1" }).click();
+  await expect(dialog).toContainText(/500ms.*200ms/);
+  await dialog.getByRole("button", { name: "Roll back", exact: true }).click();
+  await expect(page.getByText("back to revision 1")).toBeVisible();
+  await expect(rollout).toContainText("Revision 3");
+  await expect(rollout.getByRole("progressbar")).toHaveAttribute("aria-valuetext", /^1 applied/);
+  await page.getByRole("tab", { name: "Agents" }).click();
+  await agent.getByRole("button").click();
+  await expect(agent.getByRole("row").filter({ hasText: "Collector cpu, interval" })).toContainText("200mscloser");
+});
+
+test("what a host forbids is refused, with the reason", async ({ page }) => {
+  const { link } = await sonde.startServer();
+  sonde.startAgent();
+  await page.goto(link);
+  await expect(page.getByText("Up", { exact: true })).toBeVisible();
+
+  await page.getByRole("link", { name: "Configuration" }).click();
+  await page.getByRole("button", { name: "New policy" }).click();
+  await page.getByRole("button", { name: "Add a probe" }).click();
+  await page.getByLabel("Name of the probe").fill("root-disk");
+  await page.getByLabel("Kind").selectOption("disk");
+  await page.getByLabel("Directory").fill("/");
+  const review = page.getByRole("button", { name: "Review and apply" });
+  const apply = page.getByRole("dialog").getByRole("button", { name: "Apply", exact: true });
+  await review.click();
+  await apply.click();
+
+  const rollout = page.getByRole("region", { name: "Rollout" });
+  await expect(rollout.getByRole("progressbar")).toHaveAttribute("aria-valuetext", /1 rejected$/);
+  await expect(rollout).toContainText("One agent refuses");
+  await expect(rollout).toContainText("probes.root-disk");
+  await rollout.getByRole("link").click();
+  const section = page.getByRole("region", { name: "Configuration" });
+  await expect(section).toContainText("Rejected");
+  await expect(section).toContainText("probes.root-disk");
+
+  // Some first: then the fleet goes back by itself.
+  await section.getByRole("link", { name: "Configuration of the fleet" }).click();
+  await page.getByRole("button", { name: /^policy/ }).click();
+  await page.getByLabel("Directory").fill("/etc");
+  await review.click();
+  await page.getByText("Some first, then the rest").click();
+  await page.getByLabel("Watch each step for").fill("1s");
+  await apply.click();
+  await page.getByRole("tab", { name: "History" }).click();
+  await expect(page.getByText("Failed", { exact: true })).toBeVisible();
+  await expect(rollout).toContainText("Revision 3");
+});
