@@ -1,7 +1,6 @@
 package ingest
 
 import (
-
 	sondev1 "sonde.dev/sonde/proto/gen/sonde/v1"
 	"sonde.dev/sonde/server/internal/fleet"
 )
