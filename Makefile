@@ -101,5 +101,5 @@ bench: build ## print the figures of docs/benchmarks.md
 	scripts/bench.sh
 
 .PHONY: screenshots
-screenshots: build ## take the pictures in docs/img
+screenshots: www/node_modules/.installed ## take the pictures in docs/img
 	cd www && npm run --silent screenshots

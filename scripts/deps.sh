@@ -4,7 +4,7 @@
 set -euo pipefail
 
 declare -A package=(
-  [gcc]=gcc           # the race detector
+  [gcc]="gcc libc6-dev" # the race detector
   [chromium]=chromium # browser tests
   [dockerd]=docker.io # the container tests
   [ip]=iproute2       # network namespaces
@@ -13,7 +13,10 @@ declare -A package=(
 
 missing=()
 for command in "${!package[@]}"; do
-  command -v "$command" >/dev/null || missing+=("${package[$command]}")
+  if ! command -v "$command" >/dev/null; then
+    read -ra names <<<"${package[$command]}"
+    missing+=("${names[@]}")
+  fi
 done
 # The engine's client and Compose are packages of their own on some releases.
 if command -v dpkg >/dev/null && ! dpkg -s docker-compose >/dev/null 2>&1; then

@@ -1,10 +1,13 @@
 import { defineConfig } from "@playwright/test";
 
-const port = 4173;
+// One of its own for every run; workers read this file again and inherit it.
+process.env.SONDE_DEMO_PORT ??= String(20_000 + (process.pid % 10_000));
+const port = Number(process.env.SONDE_DEMO_PORT);
 
 /**
- * Two projects: "demo" looks at the static demo, which `npm run build:demo`
- * makes; "system" starts the real programs of ../bin, which `make build` makes.
+ * Projects: "demo" looks at the static demo, which `npm run build:demo` makes;
+ * "system" starts the real programs of ../bin, which `make build` makes;
+ * "screenshots" takes the pictures of ../docs/img from the demo.
  */
 export default defineConfig({
   testDir: "browser",
@@ -12,6 +15,7 @@ export default defineConfig({
   timeout: 90_000,
   expect: { timeout: 15_000 },
   use: {
+    actionTimeout: 20_000,
     reducedMotion: "reduce",
     launchOptions: {
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -27,8 +31,9 @@ export default defineConfig({
     },
   },
   projects: [
-    { name: "demo", testIgnore: "system/**", use: { baseURL: `http://127.0.0.1:${port}` } },
+    { name: "demo", testMatch: "*.spec.ts", use: { baseURL: `http://127.0.0.1:${port}` } },
     { name: "system", testMatch: "system/*.spec.ts" },
+    { name: "screenshots", testMatch: "screenshots/*.spec.ts", use: { baseURL: `http://127.0.0.1:${port}` } },
   ],
   webServer: { command: `node browser/serve.mjs out-demo ${port}`, port, reuseExistingServer: false },
 });

@@ -55,7 +55,7 @@ func ingest(ctx context.Context, dir string, l load, count bool) (r results, err
 		"--server", "http://"+target, "--join-token-file", s.joinToken(),
 		"--count", fmt.Sprint(l.agents), "--series", fmt.Sprint(l.series),
 		"--submission-interval", l.submission.String(),
-		"--duration", (l.warmUp() + l.submission + l.window).String())
+		"--duration", (l.warmUp() + l.submission/2 + l.window).String())
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +82,7 @@ func ingest(ctx context.Context, dir string, l load, count bool) (r results, err
 	if samples == 0 {
 		return nil, errors.New("no sample was stored")
 	}
+	r.add("payload bytes a sample", (after.payload-before.payload)/samples)
 	r.add("ns a sample", float64(after.cpu-before.cpu)/samples)
 	r.add("socket bytes a sample", float64(after.up-before.up)/samples)
 	r.add("socket bytes a sample, answers", float64(after.down-before.down)/samples)
@@ -92,29 +93,26 @@ func ingest(ctx context.Context, dir string, l load, count bool) (r results, err
 	return r, r.parse(generator.output.String())
 }
 
-var reportLines = regexp.MustCompile(`(?m)^payload +\d+ bytes, (\S+) a sample\nack delay +p50 (\S+), p99 (\S+), max`)
+var delayLine = regexp.MustCompile(`(?m)^ack delay +p50 (\S+), p99 (\S+), max`)
 
 // parse takes what `sonde bench agents` reports.
 func (r results) parse(report string) error {
-	m := reportLines.FindStringSubmatch(report)
+	m := delayLine.FindStringSubmatch(report)
 	if m == nil {
 		return fmt.Errorf("the report of sonde bench agents is not understood:\n%s", report)
 	}
-	var payload float64
-	_, err := fmt.Sscan(m[1], &payload)
-	p50, err50 := time.ParseDuration(m[2])
-	p99, err99 := time.ParseDuration(m[3])
-	r.add("payload bytes a sample", payload)
+	p50, err50 := time.ParseDuration(m[1])
+	p99, err99 := time.ParseDuration(m[2])
 	r.add("ack p50", p50.Seconds())
 	r.add("ack p99", p99.Seconds())
-	return errors.Join(err, err50, err99)
+	return errors.Join(err50, err99)
 }
 
 // counts are those of a server at one moment.
 type counts struct {
-	cpu      time.Duration
-	samples  float64
-	up, down int64
+	cpu              time.Duration
+	samples, payload float64
+	up, down         int64
 }
 
 // watch waits until at and reads the counts.
@@ -128,8 +126,14 @@ func watch(ctx context.Context, s *server, p *proxy, at time.Time) (c counts, er
 	if c.cpu, err = s.cpu(); err != nil {
 		return c, err
 	}
-	c.samples, err = s.samples()
-	return c, err
+	text, err := s.get("/metrics")
+	if err != nil {
+		return c, err
+	}
+	var perr error
+	c.samples, err = counter(text, "sonde_server_ingest_samples_total")
+	c.payload, perr = counter(text, "sonde_server_ingest_payload_bytes_total")
+	return c, errors.Join(err, perr)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

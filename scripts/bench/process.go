@@ -189,17 +189,11 @@ func (s *server) get(path string) ([]byte, error) {
 	return body, err
 }
 
-var samplesLine = regexp.MustCompile(`(?m)^sonde_server_ingest_samples_total (\S+)$`)
-
-// samples is how many samples the server has made durable.
-func (s *server) samples() (float64, error) {
-	text, err := s.get("/metrics")
-	if err != nil {
-		return 0, err
-	}
-	m := samplesLine.FindSubmatch(text)
+// counter finds a counter without labels in what /metrics answers.
+func counter(text []byte, name string) (float64, error) {
+	m := regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindSubmatch(text)
 	if m == nil {
-		return 0, fmt.Errorf("%s/metrics lacks sonde_server_ingest_samples_total", s.url)
+		return 0, fmt.Errorf("/metrics lacks %s", name)
 	}
 	return strconv.ParseFloat(string(m[1]), 64)
 }

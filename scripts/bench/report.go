@@ -65,8 +65,8 @@ of the whole process, in user and kernel mode, over a window in the steady state
 			both(r.text(encode+" ns/sample", 1, 1, " ns"), r.text(decode+" ns/sample", 1, 1, " ns a sample"))+", "+r.text(encode+" bytes/sample", 1, 2, " bytes"), "")
 	}
 	b.WriteString(`
-The peers' figures were not measured in this run but once, on another machine
-with 2 cores, with the same loads.
+The peers' figures were not measured in this run, but before it, on a machine
+with 2 cores.
 
 ## How
 

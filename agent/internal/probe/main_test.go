@@ -110,7 +110,8 @@ func one(t testing.TB, p prober, s Spec, timeout time.Duration) result {
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	var a attempt
-	outcome, err := p.attempt(ctx, &a)
+	limited := runner{spec: Spec{Timeout: Duration(timeout)}, prober: p}
+	outcome, err := limited.try(ctx, &a)
 	if (outcome == Success) != (err == nil) {
 		t.Errorf("outcome %v with error %v", outcome, err)
 	}

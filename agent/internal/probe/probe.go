@@ -62,6 +62,14 @@ func (a *attempt) add(p phase, took time.Duration) {
 	a.timings = append(a.timings, timing{p, took})
 }
 
+// longest returns the longest of the durations.
+func (a *attempt) longest() (d time.Duration) {
+	for _, t := range a.timings {
+		d = max(d, t.took)
+	}
+	return d
+}
+
 // prober makes the attempts of one probe.
 type prober interface {
 	// attempt makes one attempt and returns soon after ctx ends. The error

@@ -145,14 +145,20 @@ func (r *runner) attempt(parent context.Context) {
 	r.report(outcome, err)
 }
 
-// try makes one attempt; a panic in it is the outcome error.
+// try makes one attempt; a panic in it is the outcome error, and an answer that
+// took longer than the timeout is a timeout, also when a busy machine noticed the
+// end of the timeout only after the answer.
 func (r *runner) try(ctx context.Context, a *attempt) (outcome Outcome, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			outcome, err = Error, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return r.prober.attempt(ctx, a)
+	outcome, err = r.prober.attempt(ctx, a)
+	if outcome == Success && a.longest() > r.spec.timeout() {
+		return Timeout, context.DeadlineExceeded
+	}
+	return outcome, err
 }
 
 // report logs the first outcome of each sort that an operator has to know of.

@@ -12,7 +12,7 @@ import { rampGradient } from "./ramp";
 import { PADDING, timeAxis } from "./series-options";
 import type { Column } from "./stack";
 import { summarize } from "./summary";
-import { TableDialog } from "./table-dialog";
+import { TableDialog, type TableSeries } from "./table-dialog";
 import { type ColorToken, type Theme, useChartTheme } from "./theme";
 import { logTicks } from "./ticks";
 import { timeInFull } from "./time-axis";
@@ -89,7 +89,9 @@ export function Heatmap(props: HeatmapProps) {
       state={state}
       empty={grid === null ? empty : undefined}
       height={height}
-      aside={grid && <TableDialog title={title} times={times} series={lines} format={seconds} />}
+      aside={
+        grid && <TableDialog title={title} times={times} series={[answersOf(columns), ...lines]} format={seconds} />
+      }
       footer={
         <div className="flex min-h-7 flex-wrap items-center gap-x-4 px-3.5 pb-2 text-xs">
           {grid && theme && <CountLegend max={rampTop(grid)} theme={theme.name} />}
@@ -125,6 +127,16 @@ export function Heatmap(props: HeatmapProps) {
       )}
     </ChartPanel>
   );
+}
+
+/** How many answers each column holds, for the table. */
+function answersOf(columns: readonly HistogramColumn[]): TableSeries {
+  return {
+    key: "answers",
+    label: "Answers",
+    column: columns.map(({ totalCount }) => (totalCount > 0 ? Math.round(totalCount) : null)),
+    format: (value) => format("count", value),
+  };
 }
 
 function toCells(grid: Grid, times: readonly number[], stepMs: number, theme: Theme): Cells | null {

@@ -2,6 +2,7 @@
 
 import { Tooltip } from "@base-ui/react/tooltip";
 import { type ReactNode, useId } from "react";
+import { Button } from "@/components/button";
 
 /** What a chart can say of its data. */
 export type ChartState =
@@ -69,15 +70,7 @@ export function ChartPanel({
             {state.status === "error" && (
               <div role="alert" className="flex flex-col items-center gap-2">
                 <p className="text-sm text-bad">{state.message}</p>
-                {state.retry && (
-                  <button
-                    type="button"
-                    onClick={state.retry}
-                    className="rounded-md border border-line-strong px-2.5 py-1 text-xs text-ink hover:bg-hover pointer-coarse:py-2.5"
-                  >
-                    Try again
-                  </button>
-                )}
+                {state.retry && <Button onClick={state.retry}>Try again</Button>}
               </div>
             )}
             {state.status === "ready" && empty !== undefined && (

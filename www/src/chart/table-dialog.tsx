@@ -2,6 +2,7 @@
 
 import { Dialog } from "@base-ui/react/dialog";
 import { useState } from "react";
+import { Button, IconButton } from "@/components/button";
 import { PanelButton } from "./panel";
 import type { Column } from "./stack";
 import { summarize, toCsv } from "./summary";
@@ -14,6 +15,8 @@ export interface TableSeries {
   key: string;
   label: string;
   column: Column;
+  /** Of these values, where they are of another unit than the rest. */
+  format?: (value: number | null) => string;
 }
 
 /** A button that opens a chart's data as a table, to read, to hear and to copy. */
@@ -64,9 +67,7 @@ function Contents({ title, times, series, format }: Parameters<typeof TableDialo
         <span role="status" className="ml-auto text-xs text-ink-faint">
           {copied}
         </span>
-        <button
-          type="button"
-          className="rounded-md border border-line-strong px-2.5 py-1 text-xs hover:bg-hover pointer-coarse:py-2.5"
+        <Button
           onClick={() =>
             navigator.clipboard.writeText(toCsv(kept.times, kept.series)).then(
               () => setCopied("Copied"),
@@ -75,10 +76,8 @@ function Contents({ title, times, series, format }: Parameters<typeof TableDialo
           }
         >
           Copy as CSV
-        </button>
-        <Dialog.Close className="rounded-md border border-line-strong px-2.5 py-1 text-xs hover:bg-hover pointer-coarse:py-2.5">
-          Close
-        </Dialog.Close>
+        </Button>
+        <Dialog.Close render={<IconButton label="Close" icon="close" />} />
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard */}
       <section aria-label={`Values of ${title}`} tabIndex={0} className="overflow-auto text-xs">
@@ -96,7 +95,7 @@ function Contents({ title, times, series, format }: Parameters<typeof TableDialo
             </tr>
           </thead>
           <tbody>
-            {kept.series.map(({ key, label, column }) => {
+            {kept.series.map(({ key, label, column, format: own = format }) => {
               const summary = summarize(column);
               return (
                 <tr key={key} className="border-t border-line">
@@ -106,7 +105,7 @@ function Contents({ title, times, series, format }: Parameters<typeof TableDialo
                   {[summary?.min, summary?.avg, summary?.max, summary?.last].map((value, i) => (
                     // biome-ignore lint/suspicious/noArrayIndexKey: four columns that never change
                     <td key={i} className={`${cell} text-right`}>
-                      {format(value ?? null)}
+                      {own(value ?? null)}
                     </td>
                   ))}
                 </tr>
@@ -133,9 +132,9 @@ function Contents({ title, times, series, format }: Parameters<typeof TableDialo
                 <th scope="row" className={`${cell} text-left font-normal text-ink-soft`}>
                   {timeInFull(kept.times[step] as number)}
                 </th>
-                {kept.series.map(({ key, column }) => (
+                {kept.series.map(({ key, column, format: own = format }) => (
                   <td key={key} className={`${cell} text-right`}>
-                    {format(column[step] ?? null)}
+                    {own(column[step] ?? null)}
                   </td>
                 ))}
               </tr>

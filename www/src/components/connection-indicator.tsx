@@ -5,7 +5,6 @@ import { Dot, type Tone } from "./badge";
 import { Tooltip } from "./tooltip";
 
 const texts: Record<string, { text: string; tone: Tone; more: string }> = {
-  idle: { text: "Idle", tone: "idle", more: "This page does not watch anything now." },
   connecting: { text: "Connecting", tone: "idle", more: "Waiting for the first values." },
   live: { text: "Live", tone: "ok", more: "Values arrive as they are stored." },
   reconnecting: { text: "Reconnecting", tone: "warn", more: "" },
@@ -15,6 +14,8 @@ const texts: Record<string, { text: string; tone: Tone; more: string }> = {
 /** Whether live values are coming in, and if not, why. Changes are announced. */
 export function ConnectionIndicator({ compact = false }: { compact?: boolean }) {
   const connection = useConnection();
+  // A page that watches nothing reads its values now and then, and shows itself when that fails.
+  if (connection.state === "idle") return <div className="h-8" />;
   const { text, tone, more } = texts[connection.state] as (typeof texts)[string];
   const reason = "reason" in connection ? `${connection.reason} Trying again.` : more;
   return (

@@ -4,7 +4,8 @@ import { isPassing, reloadWhenSignedOut, retryDelay } from "./errors";
 import { alignRange, appendStep, fromResponse, lastMs, mergeRange } from "./range";
 import type { RangeData } from "./series";
 import { duration, isLive, resolve, type TimeRange } from "./time-range";
-import type { WatchHub, WatchStep } from "./watch";
+import type { WatchHub } from "./watch";
+import type { WatchStep } from "./watch-stream";
 
 export type LiveRangeState =
   | { status: "pending"; data: undefined; error: undefined }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { alignRange, appendStep, mergeRange } from "./range";
 import type { RangeData } from "./series";
 import { seriesKey } from "./series";
-import type { WatchStep } from "./watch";
+import type { WatchStep } from "./watch-stream";
 
 const data = (start: number, series: Record<string, (number | null)[]>): RangeData => {
   const length = Object.values(series)[0]?.length ?? 0;

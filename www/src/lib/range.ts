@@ -1,6 +1,6 @@
 import type { QueryRangeResponse } from "@/gen/sonde/v1/query_service_pb";
 import { type ExprResult, type RangeData, type SeriesData, seriesKey } from "./series";
-import { finite, type WatchedExpr, type WatchStep } from "./watch";
+import { finite, type WatchedExpr, type WatchStep } from "./watch-stream";
 
 /** Times on the grid of the step, as Watch uses it: ranges and live steps then fit together. */
 export function alignRange(startMs: number, endMs: number, stepMs: number): { startMs: number; endMs: number } {

@@ -7,7 +7,7 @@ import { alignRange, fromResponse } from "./range";
 import { useRuntime } from "./runtime";
 import type { RangeData } from "./series";
 import { printPoint, resolve, type TimeRange } from "./time-range";
-import type { Connection } from "./watch";
+import type { Connection } from "./watch-stream";
 
 /**
  * History of the expressions over the range, and its continuation while the

@@ -1,7 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeWatch } from "./testing/fake-watch";
-import { WatchHub, type WatchStep } from "./watch";
+import { WatchHub } from "./watch";
+import type { WatchStep } from "./watch-stream";
 
 let fake: FakeWatch;
 let hub: WatchHub;

@@ -1,8 +1,9 @@
 "use client";
 
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import type { ReactNode } from "react";
+import { type ReactNode, useState } from "react";
 import { LabelChip } from "@/components/badge";
+import { Button } from "@/components/button";
 import type { Agent } from "@/gen/sonde/v1/agent_pb";
 import { format, formatAgo, formatMoment } from "@/lib/format";
 
@@ -14,6 +15,7 @@ export function HostFacts({ agent, nowMs }: { agent: Agent; nowMs: number }) {
   const { host, status, labels } = agent;
   const skew = status?.clockSkewSeconds ?? 0;
   const connected = status?.connectedAt !== undefined;
+  const [all, setAll] = useState(false);
   return (
     <div className="flex flex-col gap-3">
       {status?.lastError && (
@@ -22,7 +24,9 @@ export function HostFacts({ agent, nowMs }: { agent: Agent; nowMs: number }) {
           {status.lastErrorAt && ` (${formatAgo(timestampMs(status.lastErrorAt), nowMs)})`}
         </p>
       )}
-      <dl className="grid grid-cols-2 gap-x-6 gap-y-2.5 sm:grid-cols-3 lg:grid-cols-4 2xl:grid-cols-6">
+      <dl
+        className={`grid grid-cols-2 gap-x-6 gap-y-2.5 sm:grid-cols-3 lg:grid-cols-4 xl:grid-cols-6 ${all ? "" : "max-sm:[&>:nth-child(n+5)]:hidden"}`}
+      >
         <Fact name="System">{host?.osRelease || host?.os}</Fact>
         <Fact name="Kernel">{host?.kernel && `${host.kernel} (${host.arch})`}</Fact>
         <Fact name="CPU">{host?.cpuCount ? `${host.cpuCount} × ${host.cpuModel || host.arch}` : undefined}</Fact>
@@ -46,6 +50,14 @@ export function HostFacts({ agent, nowMs }: { agent: Agent; nowMs: number }) {
           {status?.samplesRefused ? `${format("count", Number(status.samplesRefused))} samples` : undefined}
         </Fact>
       </dl>
+      <Button
+        look="quiet"
+        className="-mt-1 -ml-3 self-start sm:hidden"
+        aria-expanded={all}
+        onClick={() => setAll(!all)}
+      >
+        {all ? "Less about this host" : "More about this host"}
+      </Button>
       {Object.keys(labels).length > 0 && (
         <ul aria-label="Labels" className="flex flex-wrap gap-1.5">
           {Object.entries(labels).map(([name, value]) => (

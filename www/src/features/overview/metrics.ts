@@ -3,7 +3,7 @@
 import { createContext, useContext, useEffect, useState, useSyncExternalStore } from "react";
 import { rateWindow } from "@/lib/promql";
 import { useRuntime } from "@/lib/runtime";
-import type { WatchStep } from "@/lib/watch";
+import type { WatchStep } from "@/lib/watch-stream";
 import { type MetricName, metricNames, overviewQueries } from "./queries";
 
 /** The newest values of one agent; null where there is none. */

@@ -105,7 +105,7 @@ function Ranking({
   return (
     <div className="min-w-0 bg-surface p-4">
       <h2 className="mb-1.5 text-xs font-normal text-ink-faint">{title}</h2>
-      <ol className="flex min-h-18 flex-col gap-1.5">
+      <ol className={`flex flex-col gap-1.5 ${agents && agents.length < 3 ? "" : "min-h-18"}`}>
         {worst.map(({ agent, value }) => (
           <li key={agent.id}>
             <div className="flex items-baseline justify-between gap-2 text-xs">

@@ -1,0 +1,62 @@
+import { statSync } from "node:fs";
+import { resolve } from "node:path";
+import { expect, type Page, test } from "@playwright/test";
+import { looks } from "../checks";
+
+const folder = resolve(import.meta.dirname, "../../../docs/img");
+const most = 250_000;
+
+/** The demo's values follow from the time alone, so pictures of one time are alike. */
+const start = new Date("2026-03-03T09:30:00Z");
+const still = new Date("2026-03-03T09:31:00Z");
+
+async function picture(page: Page, name: string) {
+  // What came in until now is read and drawn; then nothing moves.
+  await page.clock.pauseAt(still);
+  for (let i = 0; i < 8; i++) {
+    await page.clock.runFor(500);
+    await page.evaluate(() => new Promise((done) => queueMicrotask(() => done(null))));
+  }
+  const path = resolve(folder, `${name}.png`);
+  await page.screenshot({ path, animations: "disabled", caret: "hide" });
+  expect(statSync(path).size, path).toBeLessThan(most);
+}
+
+for (const { name: look, ...use } of looks) {
+  const suffix = look.replace(", ", "-");
+  test.describe(look, () => {
+    test.use({ ...use, timezoneId: "UTC", locale: "en-GB" });
+    test.beforeEach(async ({ page }) => {
+      await page.clock.install({ time: start });
+      await page.goto("/");
+      await expect(page.getByText("cache-ams-01").filter({ visible: true }).first()).toBeVisible();
+      await expect(page.getByText("Live", { exact: true }).filter({ visible: true }).first()).toBeVisible();
+    });
+
+    test("overview", async ({ page }) => {
+      await picture(page, `overview-${suffix}`);
+    });
+
+    test("host", async ({ page }) => {
+      const link = page.getByRole("link", { name: "cache-ams-01" }).filter({ visible: true }).first();
+      await page.goto(`${await link.getAttribute("href")}&from=now-15m`);
+      await expect(page.getByRole("figure", { name: "CPU by mode" }).or(page.getByText("resolver")).first()).toBeVisible();
+      await picture(page, `host-${suffix}`);
+    });
+
+    test("latency and a probe", async ({ page }) => {
+      await page.goto("/latency?from=now-1h");
+      await expect(page.getByRole("rowheader").first()).toBeVisible();
+      await picture(page, `latency-${suffix}`);
+      await page.clock.resume();
+      await page.getByRole("rowheader").getByRole("button").first().click();
+      await expect(page.getByRole("figure", { name: "Answers" }).locator("canvas").first()).toBeVisible();
+      await page.clock.runFor(2000);
+      await page.clock.pauseAt(new Date(still.getTime() + 60_000));
+      await page.clock.runFor(4000);
+      const path = resolve(folder, `probe-${suffix}.png`);
+      await page.screenshot({ path, animations: "disabled", caret: "hide" });
+      expect(statSync(path).size, path).toBeLessThan(most);
+    });
+  });
+}
