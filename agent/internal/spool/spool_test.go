@@ -215,6 +215,9 @@ func TestSurvivesRestart(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	err := filepath.WalkDir(o.Dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
 		info, err := d.Info()
 		if err == nil && info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s has mode %v, others must not read it", path, info.Mode())

@@ -48,6 +48,10 @@ type Limits struct {
 	MaxInFlight int
 	// MaxFuture is how far ahead of the server's clock a sample may lie.
 	MaxFuture time.Duration
+	// MaxSilence ends a session whose agent has sent nothing for so long, not
+	// even a pong, so that an agent whose machine lost power is soon seen as
+	// down.
+	MaxSilence time.Duration
 }
 
 // DefaultLimits are generous for a large host and harmless for the server.
@@ -56,6 +60,7 @@ var DefaultLimits = Limits{
 	MaxSeries:       20_000,
 	MaxInFlight:     64,
 	MaxFuture:       time.Minute,
+	MaxSilence:      4 * time.Second, // down within five seconds
 }
 
 const (
@@ -69,10 +74,6 @@ const (
 	// and so that the agent hears something even while the store is slow. A ping
 	// costs as much as the Ack of a batch.
 	clockInterval = 5 * time.Second
-	// silenceLimit ends a session whose agent has sent nothing for so long, not
-	// even a pong, so that an agent whose machine lost power is seen as down
-	// within five seconds.
-	silenceLimit = 4 * time.Second
 	// seenInterval is how often the store learns when agents were last seen.
 	seenInterval = 10 * time.Second
 )

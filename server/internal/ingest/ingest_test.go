@@ -588,3 +588,12 @@ func TestRemovalEndsTheSession(t *testing.T) {
 		t.Errorf("the session ends with %v, want %v", err, reason)
 	}
 }
+
+func TestSilentAgentIsGone(t *testing.T) {
+	w := newWorld(t, DefaultLimits)
+	w.cfg.Limits.MaxSilence = 10 * time.Millisecond
+	c, _ := w.connect(t)
+	if err := <-c.ended; fleet.ErrorCode(err) != fleet.Unavailable || !strings.Contains(err.Error(), "has sent nothing for 10ms") {
+		t.Errorf("the session ends with %v", err)
+	}
+}

@@ -101,8 +101,9 @@ func (s *session) serve(ctx context.Context, known fleet.Agent) error {
 		return err
 	}
 	s.log.Info("session began", "submission_interval", time.Duration(s.period.Load()))
-	s.silence = time.AfterFunc(silenceLimit, func() {
-		s.end(fleet.Errorf(fleet.Unavailable, "the agent has sent nothing for %v", silenceLimit))
+	limit := s.in.cfg.Limits.MaxSilence
+	s.silence = time.AfterFunc(limit, func() {
+		s.end(fleet.Errorf(fleet.Unavailable, "the agent has sent nothing for %v", limit))
 	})
 	defer s.silence.Stop()
 
@@ -145,7 +146,7 @@ func (s *session) receive(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.silence.Reset(silenceLimit)
+		s.silence.Reset(s.in.cfg.Limits.MaxSilence)
 		now := s.in.cfg.Now()
 		s.agent.lastSeen.Store(now.UnixMilli())
 		switch m := req.Message.(type) {
