@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -335,11 +336,11 @@ func TestPreview(t *testing.T) {
 // failing is a store whose writes of what agents answered go wrong.
 type failing struct {
 	fleet.Store
-	broken bool
+	broken atomic.Bool
 }
 
 func (f *failing) PutConfigStatuses(ctx context.Context, s []fleet.ConfigStatus) error {
-	if f.broken {
+	if f.broken.Load() {
 		return errors.New("broken")
 	}
 	return f.Store.PutConfigStatuses(ctx, s)
@@ -350,7 +351,8 @@ func TestRunStoresAnswers(t *testing.T) {
 	w := newWorld(t)
 	a, _ := w.enroll(t, "web")
 	synctest.Test(t, func(t *testing.T) {
-		store := &failing{Store: w.store, broken: true}
+		store := &failing{Store: w.store}
+		store.broken.Store(true)
 		steering, err := fleet.NewSteering(t.Context(), store, time.Now, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
@@ -372,7 +374,7 @@ func TestRunStoresAnswers(t *testing.T) {
 		if n := stored(); n != 0 {
 			t.Errorf("%d statuses are stored although the store is broken", n)
 		}
-		store.broken = false
+		store.broken.Store(false)
 		time.Sleep(time.Second)
 		if n := stored(); n != 1 {
 			t.Errorf("%d statuses are stored, want 1", n)

@@ -564,6 +564,7 @@ func TestTooManyBatchesInFlight(t *testing.T) {
 	for seq := range uint64(3) {
 		c.batch(seq+1, c.payload(t, s, []int64{int64(seq)}, 1))
 	}
+	<-c.aborted // before the store gives one back
 	w.appender.release <- nil
 	w.appender.release <- nil
 	if err := <-c.ended; fleet.ErrorCode(err) != fleet.Limit {
