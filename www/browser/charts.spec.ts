@@ -69,8 +69,8 @@ test.describe("wide", () => {
     await drawn(page, "Answers");
     expect(await column(page, "Answers", "Answers")).toMatch(/^–?\d+/);
     await page.getByRole("button", { name: /p50.*p90.*p99/ }).click();
-    await canvas(page, "Answers").hover({ position: { x: 600, y: 150 } });
-    await expect(page.getByRole("figure", { name: "Answers" }).getByText(/^\d\d? \w+ \d{4}/)).toBeVisible();
+    await canvas(page, "Answers").hover({ position: { x: 600, y: 150 }, force: true });
+    await expect(page.getByRole("figure", { name: "Answers" }).getByText(/\d\d:\d\d:\d\d/)).toBeVisible();
   });
 
   test("a heatmap of a slow probe has cells too", async ({ page }) => {
@@ -136,7 +136,7 @@ test.describe("wide", () => {
   test("of a large fleet the list shows the worst, and says so", async ({ page }) => {
     await page.goto("/latency?agents=1000");
     await expect(page.getByText("More probes match than are listed")).toBeVisible();
-    await expect(page.getByText(/^(1[5-9]\d|200) probes, over 5 min$/)).toBeVisible();
+    await expect(page.getByText(/^\d{3} probes, over 5 min$/)).toBeVisible();
     await page.getByRole("rowheader").getByRole("button").first().click();
     await expect(page.getByRole("figure", { name: "From the 10 slowest hosts, p99" })).toBeVisible();
   });

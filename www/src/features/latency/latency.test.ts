@@ -15,7 +15,7 @@ import {
 } from "./probe";
 import { alongColumns } from "./quantiles";
 import * as queries from "./queries";
-import { joinHeatmaps } from "./use-probes";
+import { boundTo, joinHeatmaps } from "./use-probes";
 
 const id = { agent: "0192-a", kind: "http", probe: "web ~ 1", target: "https://example.com/?a=b~c&d" };
 
@@ -69,6 +69,26 @@ describe("statistics", () => {
     expect(searchStats(rows, " 192 DB ")).toHaveLength(1);
     expect(searchStats(rows, "icmp")).toHaveLength(2);
     expect(searchStats(rows, "")).toHaveLength(2);
+  });
+});
+
+describe("what a list asks for", () => {
+  const sample = (agent: number, value: number) => ({
+    labels: { agent: `a${agent}`, probe: "p", kind: "icmp", target: "t" },
+    value,
+  });
+  const samples = (count: number) => Array.from({ length: count }, (_, i) => sample(i, i));
+
+  test("is all that match while that is little", () => {
+    expect(boundTo('kind="icmp"', samples(999), samples(99))).toEqual({ probes: 'kind="icmp"', rows: null });
+  });
+
+  test("is bounded by agents in a large fleet: losses first, then the slowest", () => {
+    const { probes, rows } = boundTo('kind="icmp"', samples(1000), [sample(3, 0.1)]);
+    expect(rows?.size).toBe(200);
+    expect(probes).toMatch(/^kind="icmp",agent=~"a3\|a801\|.*\|a999"$/);
+    // Twice in the longest expression, of which the server takes 16 KiB; an id has 36 characters.
+    expect(200 * 37 * 2).toBeLessThan(15 * 1024);
   });
 });
 

@@ -21,7 +21,7 @@ import {
 } from "./probe";
 import { ProbeTable } from "./probe-table";
 import * as queries from "./queries";
-import { MOST_LOSSY, MOST_SLOW, statsWindow, useProbeStats, useWorstProbes } from "./use-probes";
+import { MOST_AGENTS, statsWindow, useProbeStats, useWorstProbes } from "./use-probes";
 
 const sortKeys = ["target", "probe", "instance", "p50", "p90", "p99", "max", "loss", "attempts"] as const;
 
@@ -107,7 +107,7 @@ export function ProbeList({ range, onChoose }: { range: TimeRange; onChoose: (pr
       )}
       {bound && (
         <p role="status" className="mb-3 rounded-md bg-idle-soft px-3 py-1.5 text-ink-soft">
-          More probes match than are listed: these are the {MOST_SLOW} slowest and the {MOST_LOSSY} that lose most.
+          More probes match than are listed: these are the slowest, and those that lose most, of {MOST_AGENTS} hosts.
           Choose a host or a kind to see others.
         </p>
       )}

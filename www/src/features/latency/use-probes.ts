@@ -20,9 +20,11 @@ export function statsWindow(range: TimeRange, nowMs: number): number {
 /** Attempts are counted over so long, which holds a few of every usual probe. */
 const LATELY = "120s";
 
-/** Probes that a list asks for at the most: the slowest, and those that lose most. */
-export const MOST_SLOW = 150;
-export const MOST_LOSSY = 50;
+/** Probes that a list shows without a choice: the slowest, and those that lose most. */
+const MOST_SLOW = 1_000;
+const MOST_LOSSY = 100;
+/** Agents whose probes a list asks for when there are more: their ids must fit into an expression several times. */
+export const MOST_AGENTS = 200;
 /** Which probes are the worst is found out over a few minutes, and again every minute. */
 const WORST_WINDOW_MS = 300_000;
 const WORST_REFETCH_MS = 60_000;
@@ -79,12 +81,17 @@ export function useWorstProbes(probes: string, range: TimeRange) {
   );
 }
 
-/** All that match while the answers are not cut off; else the probes in them. */
+/** All that match while the answers are not cut off; else the worst in them, those that lose most first. */
 export function boundTo(probes: string, slow: readonly Sample[], lossy: readonly Sample[]): Bound {
   if (slow.length < MOST_SLOW && lossy.length < MOST_LOSSY) return { probes, rows: null };
-  const ids = [...slow, ...lossy].map(({ labels }) => probeId(labels));
-  const agents = [...new Set(ids.map(({ agent }) => agent))].sort();
-  return { probes: queries.ofAgents(probes, agents), rows: new Set(ids.map(printProbe)) };
+  const worstFirst = (samples: readonly Sample[]) => samples.toSorted((a, b) => b.value - a.value);
+  const ids = [...worstFirst(lossy), ...worstFirst(slow)].map(({ labels }) => probeId(labels));
+  const agents = new Set<string>();
+  for (const { agent } of ids) if (agents.size < MOST_AGENTS) agents.add(agent);
+  return {
+    probes: queries.ofAgents(probes, [...agents].sort()),
+    rows: new Set(ids.filter(({ agent }) => agents.has(agent)).map(printProbe)),
+  };
 }
 
 /** The agents that see the probe's target slowest, and the probe's own; in an order that stays. */
