@@ -15,10 +15,10 @@ func TestAgentImports(t *testing.T) {
 		t.Fatal(err)
 	}
 	forbidden := map[string]string{
-		"os/exec":                                 "an agent executes no command",
-		"plugin":                                  "an agent loads no code",
-		"database/sql":                            "an agent keeps no database",
-		"github.com/prometheus/prometheus/tsdb":   "samples are stored by the server",
+		"os/exec":                               "an agent executes no command",
+		"plugin":                                "an agent loads no code",
+		"database/sql":                          "an agent keeps no database",
+		"github.com/prometheus/prometheus/tsdb": "samples are stored by the server",
 		"github.com/prometheus/prometheus/promql": "queries are answered by the server",
 		"modernc.org/sqlite":                      "an agent keeps no database",
 		"sonde.dev/sonde/server":                  "the agent stands beside the server, not on it",
