@@ -77,6 +77,22 @@ test("a server that restarts is reconnected to, and history is still there", asy
   await expect(page.getByText("Up", { exact: true })).toBeVisible({ timeout: 20_000 });
 });
 
+test("open pages learn that their host was removed, and that somebody signed out", async ({ page, context }) => {
+  const { link } = await sonde.startServer();
+  sonde.startAgent();
+  await signIn(page, link);
+  await openHost(page);
+  const other = await context.newPage();
+  await other.goto(sonde.url);
+  await other.getByRole("button", { name: /^Actions for/ }).click();
+  await other.getByRole("menuitem", { name: "Remove" }).click();
+  await other.getByRole("button", { name: "Remove", exact: true }).click();
+  await expect(page.getByText("There is no such host")).toBeVisible();
+  await other.getByRole("button", { name: "Sign out" }).click();
+  await expect(other).toHaveURL(/\/login$/);
+  await expect(page.getByText("Open the link that the server printed")).toBeVisible();
+});
+
 for (const { name, ...look } of looks) {
   test.describe(name, () => {
     test.use(look);

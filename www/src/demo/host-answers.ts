@@ -20,6 +20,8 @@ const mounts = [
 /** Names that the page looks up to see what there is. */
 const present = [
   "node_cpu_seconds_total",
+  "node_load1",
+  "node_vmstat_pgmajfault",
   "node_memory_MemTotal_bytes",
   "node_memory_SwapTotal_bytes",
   "node_pressure_cpu_waiting_seconds_total",

@@ -17,7 +17,7 @@ export function isPassing(error: unknown): boolean {
 
 /** How often a query is tried again before its error is shown. */
 const retries: Partial<Record<Code, number>> = {
-  [Code.Unavailable]: 5,
+  [Code.Unavailable]: 3,
   [Code.Aborted]: 3,
   [Code.Internal]: 1,
   [Code.Unknown]: 2,

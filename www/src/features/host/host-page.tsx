@@ -81,8 +81,8 @@ function Host({ id, latency, config }: Others & { id: string }) {
   const stepMs = stepFor(duration(range, watch.now()), POINTS);
   useScrollToHash(presence.data !== undefined);
 
-  if (agent.error && !agent.data) {
-    const gone = ConnectError.from(agent.error).code === Code.NotFound;
+  const gone = agent.error !== null && ConnectError.from(agent.error).code === Code.NotFound;
+  if (gone || (agent.error && !agent.data)) {
     return (
       <>
         <PageHeader title="Host" />

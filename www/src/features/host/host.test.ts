@@ -57,6 +57,7 @@ describe("sections", () => {
     expect(ids).toContain("disk");
     expect(ids).not.toContain("network");
     expect(ids).not.toContain("container");
+    expect(sections("a", () => false)).toEqual([]);
   });
 
   test("charts have ids of their own and ask for less than one stream holds", () => {

@@ -13,7 +13,7 @@ const named = (pattern: string, agent: string) => `{__name__=~${quote(pattern)},
 /** A selector: one metric for each thing that the page may have a section or chart for. */
 export const presence = (agent: string) =>
   named(
-    "node_cpu_seconds_total|node_memory_MemTotal_bytes|node_memory_SwapTotal_bytes|node_pressure_(cpu|memory|io)_waiting_seconds_total|node_disk_io_time_seconds_total|node_filesystem_size_bytes|node_network_receive_bytes_total|node_netstat_Tcp_CurrEstab|node_procs_running|node_context_switches_total|container_cpu_usage_seconds_total|container_memory_usage_bytes|container_cpu_cfs_periods_total|sonde_agent_samples_total",
+    "node_cpu_seconds_total|node_load1|node_memory_MemTotal_bytes|node_memory_SwapTotal_bytes|node_vmstat_pgmajfault|node_pressure_(cpu|memory|io)_waiting_seconds_total|node_disk_io_time_seconds_total|node_filesystem_size_bytes|node_network_receive_bytes_total|node_netstat_Tcp_CurrEstab|node_procs_running|node_context_switches_total|container_cpu_usage_seconds_total|container_memory_usage_bytes|container_cpu_cfs_periods_total|sonde_agent_samples_total",
     agent,
   );
 

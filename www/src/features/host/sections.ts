@@ -72,19 +72,21 @@ function cpu(agent: string, has: Has): LiveChartSpec[] {
       },
     );
   }
-  charts.push({
-    id: "load",
-    title: "Load",
-    description: "Tasks that run, wait to run or wait for a disk, averaged over 1, 5 and 15 minutes.",
-    unit: "count",
-    exprs: () => [q.load(agent)],
-    series: ([load]) =>
-      byName(load, {
-        node_load1: { label: "1 min", color: "series-1" },
-        node_load5: { label: "5 min", color: "series-5" },
-        node_load15: { label: "15 min", color: "series-8" },
-      }),
-  });
+  if (has("node_load1")) {
+    charts.push({
+      id: "load",
+      title: "Load",
+      description: "Tasks that run, wait to run or wait for a disk, averaged over 1, 5 and 15 minutes.",
+      unit: "count",
+      exprs: () => [q.load(agent)],
+      series: ([load]) =>
+        byName(load, {
+          node_load1: { label: "1 min", color: "series-1" },
+          node_load5: { label: "5 min", color: "series-5" },
+          node_load15: { label: "15 min", color: "series-8" },
+        }),
+    });
+  }
   if (has("node_pressure_cpu_waiting_seconds_total")) {
     charts.push({
       id: "cpu-pressure",
@@ -154,22 +156,24 @@ function memory(agent: string, has: Has): LiveChartSpec[] {
       },
     });
   }
-  charts.push({
-    id: "paging",
-    title: "Paging",
-    description: "Major faults wait for a disk; pages swapped in and out do so as well.",
-    unit: "count/s",
-    exprs: (window) => [
-      q.majorFaults(agent, window),
-      q.pagesSwappedIn(agent, window),
-      q.pagesSwappedOut(agent, window),
-    ],
-    series: ([faults, swappedIn, swappedOut]) => [
-      ...single(faults, "faults", { label: "Major faults", color: "series-3" }),
-      ...single(swappedIn, "in", { label: "Swapped in", color: "series-1" }),
-      ...single(swappedOut, "out", { label: "Swapped out", color: "series-4" }),
-    ],
-  });
+  if (has("node_vmstat_pgmajfault")) {
+    charts.push({
+      id: "paging",
+      title: "Paging",
+      description: "Major faults wait for a disk; pages swapped in and out do so as well.",
+      unit: "count/s",
+      exprs: (window) => [
+        q.majorFaults(agent, window),
+        q.pagesSwappedIn(agent, window),
+        q.pagesSwappedOut(agent, window),
+      ],
+      series: ([faults, swappedIn, swappedOut]) => [
+        ...single(faults, "faults", { label: "Major faults", color: "series-3" }),
+        ...single(swappedIn, "in", { label: "Swapped in", color: "series-1" }),
+        ...single(swappedOut, "out", { label: "Swapped out", color: "series-4" }),
+      ],
+    });
+  }
   return charts;
 }
 
