@@ -68,5 +68,7 @@ export function reloadWhenSignedOut(error: unknown): void {
   const last = Number(sessionStorage.getItem(reloadedKey) ?? 0);
   if (Date.now() - last < 15_000) return;
   sessionStorage.setItem(reloadedKey, String(Date.now()));
-  window.location.reload();
+  // `next dev` serves pages to everyone, and passes the sign-in page through.
+  if (process.env.NODE_ENV === "development") window.location.assign("/login");
+  else window.location.reload();
 }
