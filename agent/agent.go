@@ -70,7 +70,7 @@ func New(c Config) (*Agent, error) {
 		StateDir:           s.stateDir,
 		SubmissionInterval: c.SubmissionInterval,
 		Configurator:       a.remote,
-		Spool: uplink.SpoolLimits{
+		Spool: uplink.SpoolOptions{
 			MaxBytes:    c.SpoolMaxBytes,
 			MaxAge:      c.SpoolMaxAge,
 			FlushAfter:  c.SpoolFlushAfter,

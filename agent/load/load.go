@@ -80,10 +80,10 @@ func (r Report) Lost() uint64 { return r.Taken - r.Stored }
 // agents gave up waiting.
 func (r Report) Unacknowledged() uint64 { return r.Taken - r.Stored - r.Dropped - r.Refused }
 
-// spoolLimits keep the spools in memory: many agents that share a disk would
-// measure that.
-var spoolLimits = uplink.SpoolLimits{
-	MaxBytes: 16 << 20, MaxAge: 24 * time.Hour, FlushAfter: 24 * time.Hour, MemoryBytes: 32 << 20,
+// inMemory keeps the spools in memory, since many agents that share a disk would
+// measure that, and open no file each.
+var inMemory = uplink.SpoolOptions{
+	MaxBytes: 16 << 20, MaxAge: 24 * time.Hour, FlushAfter: 24 * time.Hour, MemoryBytes: 32 << 20, Unlocked: true,
 }
 
 // Run enrols the agents, waits until all are connected, takes samples for the
@@ -114,7 +114,7 @@ func Run(ctx context.Context, c Config, measure func()) (Report, error) {
 			JoinToken:          func() (string, error) { return c.JoinToken, nil },
 			StateDir:           state,
 			SubmissionInterval: c.Submission,
-			Spool:              spoolLimits,
+			Spool:              inMemory,
 			Host:               &sondev1.HostFacts{Hostname: fmt.Sprintf("load-%05d", i)},
 			Logger:             c.Logger,
 		})

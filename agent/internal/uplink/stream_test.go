@@ -86,8 +86,8 @@ func nextBatch(stream *serverStream) (uint64, error) {
 	}
 }
 
-// memoryOnly are limits under which nothing goes to disk before Close.
-var memoryOnly = SpoolLimits{MaxBytes: 16 << 20, MaxAge: 100 * 365 * 24 * time.Hour, FlushAfter: time.Hour, MemoryBytes: 4 << 20}
+// memoryOnly are options under which nothing goes to disk before Close.
+var memoryOnly = SpoolOptions{MaxBytes: 16 << 20, MaxAge: 100 * 365 * 24 * time.Hour, FlushAfter: time.Hour, MemoryBytes: 4 << 20}
 
 // run starts an uplink to f, and a function that stops it.
 func (f *fakeServer) run(t *testing.T, dir string) (*Uplink, func() error) {

@@ -65,19 +65,20 @@ type Config struct {
 	SubmissionInterval time.Duration
 	// Configurator takes what servers decide; nil: it is ignored.
 	Configurator Configurator
-	// Spool bounds what is not acknowledged.
-	Spool SpoolLimits
+	// Spool says how what is not acknowledged is kept.
+	Spool SpoolOptions
 	// Host is told to the server at each connect.
 	Host   *sondev1.HostFacts
 	Logger *slog.Logger
 }
 
-// SpoolLimits are as in [spool.Options].
-type SpoolLimits struct {
+// SpoolOptions are as in [spool.Options].
+type SpoolOptions struct {
 	MaxBytes    int64
 	MaxAge      time.Duration
 	FlushAfter  time.Duration
 	MemoryBytes int64
+	Unlocked    bool
 }
 
 // Uplink is one agent's connection to its servers. Make it with [New].
@@ -129,6 +130,7 @@ func New(cfg Config) (*Uplink, error) {
 		MaxAge:      cfg.Spool.MaxAge,
 		FlushAfter:  cfg.Spool.FlushAfter,
 		MemoryBytes: cfg.Spool.MemoryBytes,
+		Unlocked:    cfg.Spool.Unlocked,
 		Encode:      newStoredEncoder().encode,
 		Logger:      cfg.Logger,
 	})
