@@ -2,7 +2,6 @@ package spool
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -362,7 +361,7 @@ func FuzzSegment(f *testing.F) {
 			s.Ack(rec.Lane, rec.Seq)
 		}
 		if st := s.Stats(); st.Batches != 0 {
-			t.Fatal(fmt.Sprintf("left after all is acknowledged: %+v", st))
+			t.Fatalf("left after all is acknowledged: %+v", st)
 		}
 	})
 }

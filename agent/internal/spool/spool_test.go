@@ -214,7 +214,7 @@ func TestSurvivesRestart(t *testing.T) {
 	if st := s.Stats(); st.Lanes != 2 || st.Samples != 501 || st.Batches != 251 {
 		t.Errorf("%+v", st)
 	}
-	err := filepath.WalkDir(o.Dir, func(path string, d os.DirEntry, err error) error {
+	err := filepath.WalkDir(o.Dir, func(path string, d os.DirEntry, _ error) error {
 		info, err := d.Info()
 		if err == nil && info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s has mode %v, others must not read it", path, info.Mode())

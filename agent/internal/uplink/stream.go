@@ -153,9 +153,9 @@ func (s *stream) send(ctx context.Context, received chan error) error {
 		if err != nil {
 			return s.whyEnded(received, err)
 		}
-		live, all := s.window.inFlight()
-		if done == nil && s.idle && live == 0 {
-			return nil // the backlog is on disk, or will be
+		_, all := s.window.inFlight()
+		if done == nil && s.idle && all == 0 {
+			return nil // the rest of the backlog is on disk, or will be
 		}
 		if s.renewing && all == 0 {
 			return errRenew
