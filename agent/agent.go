@@ -4,8 +4,8 @@
 // # What it promises
 //
 // A collector or a probe that fails, hangs or panics costs its own samples and
-// no others, and the failure is itself a metric. Samples wait in memory, up to a
-// bound, while the server is away. The agent opens no port, and connects to its
+// no others, and the failure is itself a metric. Samples wait in memory and on
+// disk, up to bounds, while the server is away. The agent opens no port, and connects to its
 // servers and to the targets of its probes only. What a server decides comes into
 // force as a whole or not at all, within the bounds of this host's policy, and
 // holds over a restart.
@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -44,8 +45,8 @@ type Agent struct {
 	remote    *remote
 }
 
-// New returns an agent that does nothing yet, but that its state folder exists
-// and can be written to.
+// New returns an agent that does nothing yet, but that its state folder exists,
+// can be written to, and is held against other agents: Run must be called.
 func New(c Config) (*Agent, error) {
 	s, err := c.check()
 	if err != nil {
@@ -69,9 +70,14 @@ func New(c Config) (*Agent, error) {
 		StateDir:           s.stateDir,
 		SubmissionInterval: c.SubmissionInterval,
 		Configurator:       a.remote,
-		QueueBytes:         c.QueueBytes,
-		Host:               hostFacts(collect.Facts(s.host, own)),
-		Logger:             c.Logger,
+		Spool: uplink.SpoolOptions{
+			MaxBytes:    c.SpoolMaxBytes,
+			MaxAge:      c.SpoolMaxAge,
+			FlushAfter:  c.SpoolFlushAfter,
+			MemoryBytes: c.SpoolMemoryBytes,
+		},
+		Host:   hostFacts(collect.Facts(s.host, own)),
+		Logger: c.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -84,7 +90,7 @@ func New(c Config) (*Agent, error) {
 		a.remote.collectors = append(a.remote.collectors, s.Collector)
 	}
 	if err := a.remote.begin(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, a.uplink.Close())
 	}
 	return a, nil
 }
@@ -102,16 +108,31 @@ func prepareStateDir(dir string) error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
+// lastRuns is how long an agent that ends waits for collectors and probes that
+// are at work.
+const lastRuns = 3 * time.Second
+
 // Run measures and submits until ctx ends; it then gives the server a moment to
-// acknowledge the last samples. It returns an error when the agent cannot go
-// on: it cannot enrol, or its identity is damaged.
+// acknowledge the last samples, and writes what it did not to disk. It returns
+// an error when that is not possible, or when the agent cannot go on: it cannot
+// enrol, or its identity is damaged.
 func (a *Agent) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return a.uplink.Run(ctx) })
-	group.Go(func() error { return a.probes.Run(ctx) })
-	group.Go(func() error {
+	// What is measured last is to leave too, so the uplink ends after those that
+	// measure; but one that hangs must not keep what there is from the disk.
+	uplinkCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastRuns, stop) })()
+	group.Go(func() error { return a.uplink.Run(uplinkCtx) })
+	measuring, ctx := errgroup.WithContext(ctx)
+	measuring.Go(func() error { return a.probes.Run(ctx) })
+	measuring.Go(func() error {
 		_ = a.scheduler.Run(ctx) // the cause of ctx's end, which is known here
 		return nil
+	})
+	group.Go(func() error {
+		defer stop()
+		return measuring.Wait()
 	})
 	return group.Wait()
 }
@@ -127,9 +148,25 @@ func (a *Agent) ownValues() []collect.Value {
 		value("sonde_agent_samples_dropped_total", func(s uplink.Stats) float64 { return float64(s.Dropped) }),
 		value("sonde_agent_samples_refused_total", func(s uplink.Stats) float64 { return float64(s.Refused) }),
 		value("sonde_agent_reconnects_total", func(s uplink.Stats) float64 { return float64(s.Reconnects) }),
+		value("sonde_agent_spool_bytes", func(s uplink.Stats) float64 { return float64(s.SpoolBytes) }),
+		value("sonde_agent_spool_oldest_seconds", func(s uplink.Stats) float64 { return age(s.Oldest) }),
+		value("sonde_agent_spool_degraded", func(s uplink.Stats) float64 {
+			if s.Degraded {
+				return 1
+			}
+			return 0
+		}),
 		{Name: "sonde_agent_config_changes_total", Read: func() float64 { return float64(a.remote.changes.Load()) }},
 		{Name: "sonde_agent_config_rejections_total", Read: func() float64 { return float64(a.remote.rejections.Load()) }},
 	}
+}
+
+// age returns how many seconds ago t was; 0 for no time, and for one to come.
+func age(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return max(time.Since(t).Seconds(), 0)
 }
 
 func hostFacts(f collect.HostFacts) *sondev1.HostFacts {

@@ -11,7 +11,8 @@ func valid(t *testing.T) Config {
 	return Config{
 		Server: "http://127.0.0.1:1", StateDir: t.TempDir(),
 		ProcRoot: "/proc", SysRoot: "/sys", RootFS: "/",
-		SubmissionInterval: time.Second, QueueBytes: 64 << 20,
+		SubmissionInterval: time.Second,
+		SpoolMaxBytes:      MinSpoolBytes, SpoolMaxAge: time.Hour, SpoolFlushAfter: time.Second, SpoolMemoryBytes: MinSpoolMemoryBytes,
 		DefaultProbes: []string{"server", "sched"},
 		Logger:        slog.New(slog.DiscardHandler),
 	}
@@ -33,12 +34,15 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 			[]string{"proc-root: ", "/nowhere", "sys-root: /etc/hostname is not a directory"}},
 		{"submission", func(c *Config) { c.SubmissionInterval = 11 * time.Minute }, []string{"submission-interval: 11m0s"}},
 		{"parts of milliseconds", func(c *Config) { c.SubmissionInterval = time.Second + 1 }, []string{"submission-interval: 1.000000001s"}},
-		{"queue", func(c *Config) { c.QueueBytes = 1 }, []string{"queue-bytes: 1 is less than 1048576"}},
+		{"spool's size", func(c *Config) { c.SpoolMaxBytes = 1 }, []string{"spool-max-bytes: 1 is not 16777216 to 1099511627776"}},
+		{"spool's age", func(c *Config) { c.SpoolMaxAge = time.Second }, []string{"spool-max-age: 1s is not 1m0s to 8784h0m0s"}},
+		{"spool's flushes", func(c *Config) { c.SpoolFlushAfter = -1 }, []string{"spool-flush-after: -1ns is not 0s to 1h0m0s"}},
+		{"spool's memory", func(c *Config) { c.SpoolMemoryBytes = 2 << 30 }, []string{"spool-memory-bytes: 2147483648 is not 2097152 to 1073741824"}},
 		{"collector", func(c *Config) { c.Collectors = []string{"cpu=2h", "warp=1s"} }, []string{"collectors.cpu.interval: 2h0m0s"}},
 		{"unknown collector", func(c *Config) { c.Collectors = []string{"warp=1s"} }, []string{"collectors.warp: no such collector"}},
 		{"default probe", func(c *Config) { c.DefaultProbes = []string{"warp"} }, []string{`default-probes: unknown default probe "warp"`}},
 		{"probes file", func(c *Config) { c.ProbesFile = "/nowhere" }, []string{"probes-file: "}},
-		{"several", func(c *Config) { c.Server, c.QueueBytes = "", 0 }, []string{"server: ", "queue-bytes: "}},
+		{"several", func(c *Config) { c.Server, c.SpoolMaxBytes = "", 0 }, []string{"server: ", "spool-max-bytes: "}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -28,8 +28,16 @@ const (
 	MaxSubmissionInterval = desired.MaxSubmissionInterval
 )
 
-// minQueueBytes holds a few submissions of a large host.
-const minQueueBytes = 1 << 20
+// Bounds of the spool. The least hold a few submissions of a large host.
+const (
+	MinSpoolBytes       = 16 << 20
+	MaxSpoolBytes       = 1 << 40
+	MinSpoolAge         = time.Minute
+	MaxSpoolAge         = 366 * 24 * time.Hour
+	MaxSpoolFlushAfter  = time.Hour
+	MinSpoolMemoryBytes = 2 << 20
+	MaxSpoolMemoryBytes = 1 << 30
+)
 
 // Config is what an agent is told at its start. The names in its errors are
 // those of the flags of sonde-agent.
@@ -58,9 +66,16 @@ type Config struct {
 	// PolicyFile names a YAML file that bounds what a server may ask; empty means
 	// the bounds of [policy.Default].
 	PolicyFile string
-	// QueueBytes bounds the memory of samples that are not acknowledged.
-	QueueBytes int
-	Logger     *slog.Logger
+	// SpoolMaxBytes and SpoolMaxAge bound what waits on disk for a server to
+	// acknowledge it; beyond them the oldest goes.
+	SpoolMaxBytes int64
+	SpoolMaxAge   time.Duration
+	// SpoolFlushAfter is how long a batch waits in memory for its
+	// acknowledgement before it goes to disk; with 0 each does at once.
+	SpoolFlushAfter time.Duration
+	// SpoolMemoryBytes bounds what waits in memory.
+	SpoolMemoryBytes int64
+	Logger           *slog.Logger
 }
 
 // settings are a Config that was checked.
@@ -105,9 +120,10 @@ func (c Config) check() (settings, error) {
 	if i := c.SubmissionInterval; i < MinSubmissionInterval || i > MaxSubmissionInterval || i%time.Millisecond != 0 {
 		wrong("submission-interval", fmt.Errorf("%v is not %v to %v in whole milliseconds", i, MinSubmissionInterval, MaxSubmissionInterval))
 	}
-	if c.QueueBytes < minQueueBytes {
-		wrong("queue-bytes", fmt.Errorf("%d is less than %d", c.QueueBytes, minQueueBytes))
-	}
+	within(wrong, "spool-max-bytes", c.SpoolMaxBytes, MinSpoolBytes, MaxSpoolBytes)
+	within(wrong, "spool-max-age", c.SpoolMaxAge, MinSpoolAge, MaxSpoolAge)
+	within(wrong, "spool-flush-after", c.SpoolFlushAfter, 0, MaxSpoolFlushAfter)
+	within(wrong, "spool-memory-bytes", c.SpoolMemoryBytes, MinSpoolMemoryBytes, MaxSpoolMemoryBytes)
 	s.collectors, err = parseCollectors(c.Collectors)
 	wrong("collectors", err)
 	if err == nil {
@@ -120,6 +136,13 @@ func (c Config) check() (settings, error) {
 		errs = append(errs, err)
 	}
 	return s, errors.Join(errs...)
+}
+
+// within calls wrong when the value of a flag is out of its bounds.
+func within[T int64 | time.Duration](wrong func(string, error), flag string, value, low, high T) {
+	if value < low || value > high {
+		wrong(flag, fmt.Errorf("%v is not %v to %v", value, low, high))
+	}
 }
 
 // parseCollectors reads settings of the form name=interval or name=off.

@@ -29,7 +29,10 @@ func testConfig(server, stateDir string) Config {
 		RootFS:             "/",
 		SubmissionInterval: 100 * time.Millisecond,
 		DefaultProbes:      []string{"none"},
-		QueueBytes:         minQueueBytes,
+		SpoolMaxBytes:      MinSpoolBytes,
+		SpoolMaxAge:        time.Hour,
+		SpoolFlushAfter:    time.Second,
+		SpoolMemoryBytes:   MinSpoolMemoryBytes,
 		Logger:             slog.New(slog.DiscardHandler),
 	}
 }

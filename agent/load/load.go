@@ -80,6 +80,12 @@ func (r Report) Lost() uint64 { return r.Taken - r.Stored }
 // agents gave up waiting.
 func (r Report) Unacknowledged() uint64 { return r.Taken - r.Stored - r.Dropped - r.Refused }
 
+// inMemory keeps the spools in memory, since many agents that share a disk would
+// measure that, and open no file each.
+var inMemory = uplink.SpoolOptions{
+	MaxBytes: 16 << 20, MaxAge: 24 * time.Hour, FlushAfter: 24 * time.Hour, MemoryBytes: 32 << 20, Unlocked: true,
+}
+
 // Run enrols the agents, waits until all are connected, takes samples for the
 // duration, and waits for their acknowledgement. measure, if not nil, is called
 // when the first sample is about to be taken.
@@ -108,7 +114,7 @@ func Run(ctx context.Context, c Config, measure func()) (Report, error) {
 			JoinToken:          func() (string, error) { return c.JoinToken, nil },
 			StateDir:           state,
 			SubmissionInterval: c.Submission,
-			QueueBytes:         16 << 20,
+			Spool:              inMemory,
 			Host:               &sondev1.HostFacts{Hostname: fmt.Sprintf("load-%05d", i)},
 			Logger:             c.Logger,
 		})

@@ -50,6 +50,9 @@ var ownValues = []Value{
 	{"sonde_agent_samples_dropped_total", func() float64 { return 0 }},
 	{"sonde_agent_samples_refused_total", func() float64 { return 0 }},
 	{"sonde_agent_reconnects_total", func() float64 { return 1 }},
+	{"sonde_agent_spool_bytes", func() float64 { return 8192 }},
+	{"sonde_agent_spool_oldest_seconds", func() float64 { return 1.5 }},
+	{"sonde_agent_spool_degraded", func() float64 { return 0 }},
 	{"sonde_agent_config_changes_total", func() float64 { return 3 }},
 	{"sonde_agent_config_rejections_total", func() float64 { return 1 }},
 }

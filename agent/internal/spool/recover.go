@@ -19,6 +19,10 @@ func (s *Spool) prepare() error {
 	if err := s.fs.MkdirAll(s.opts.Dir); err != nil {
 		return fmt.Errorf("making the spool's folder: %w", err)
 	}
+	if s.opts.Unlocked {
+		s.lock = io.NopCloser(nil)
+		return nil
+	}
 	lock, err := s.fs.Lock(filepath.Join(s.opts.Dir, "lock"))
 	if err != nil {
 		return fmt.Errorf("locking the spool: %w", err)

@@ -113,7 +113,10 @@ type Options struct {
 	// time, and must not call the spool. Batches whose encoding fails are
 	// dropped.
 	Encode func(contents []any) (Payload, error)
-	Logger *slog.Logger
+	// Unlocked leaves out the lock of Dir, and with it an open file: the caller
+	// vouches that nobody else works there.
+	Unlocked bool
+	Logger   *slog.Logger
 
 	fs fileSystem // the system's, but in tests
 }

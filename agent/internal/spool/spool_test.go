@@ -238,6 +238,10 @@ func TestSecondAgentOnOneFolder(t *testing.T) {
 	if !errors.As(err, &locked) || !strings.Contains(err.Error(), fmt.Sprintf("process %d", os.Getpid())) {
 		t.Errorf("got %v, want one that names the process", err)
 	}
+	// Unless the caller vouches for it.
+	o.Unlocked = true
+	mustOpen(t, o).Close()
+	o.Unlocked = false
 	s.Close()
 	mustOpen(t, o)
 }

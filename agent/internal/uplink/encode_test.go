@@ -12,6 +12,12 @@ import (
 	sondev1 "sonde.dev/sonde/proto/gen/sonde/v1"
 )
 
+var loadSchema = sample.NewSchema([]sample.Series{{Name: "node_load1", Kind: sample.Float}})
+
+func tickAt(ms int64) sample.Tick {
+	return sample.Tick{Schema: loadSchema, Time: ms, Floats: []float64{float64(ms)}}
+}
+
 // decode returns what a server makes of a payload.
 func decode(t *testing.T, d *wire.Decoder, payload []byte, schemas []*sondev1.Schema) []wire.Block {
 	t.Helper()
@@ -40,7 +46,7 @@ func TestTicksBecomeColumns(t *testing.T) {
 	row := func(ms int64, a, b float64) sample.Tick {
 		return sample.Tick{Schema: two, Time: ms, Floats: []float64{a, b}, Distributions: []sample.Snapshot{h.Snapshot()}}
 	}
-	e := newBlockEncoder(100, slog.New(slog.DiscardHandler))
+	e := newBlockEncoder(newSchemaSet(100), slog.New(slog.DiscardHandler))
 	d := wire.NewDecoder(wire.DefaultLimits)
 	// The ticks of two collectors come mixed, and the clock is set back once.
 	payload, schemas, skipped, err := e.encode([]sample.Tick{
@@ -79,7 +85,7 @@ func TestTicksBecomeColumns(t *testing.T) {
 
 func TestUnsendableSeriesCostOnlyThemselves(t *testing.T) {
 	var log strings.Builder
-	e := newBlockEncoder(3, slog.New(slog.NewTextHandler(&log, nil)))
+	e := newBlockEncoder(newSchemaSet(3), slog.New(slog.NewTextHandler(&log, nil)))
 	bad := sample.NewSchema([]sample.Series{{Name: "bad", Labels: []sample.Label{{Name: "x", Value: "\xff"}}, Kind: sample.Float}})
 	many := sample.NewSchema([]sample.Series{
 		{Name: "m", Kind: sample.Float}, {Name: "n", Kind: sample.Float}, {Name: "o", Kind: sample.Float},

@@ -10,6 +10,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"sonde.dev/sonde/agent/internal/spool"
 	sondev1 "sonde.dev/sonde/proto/gen/sonde/v1"
 )
 
@@ -19,14 +20,22 @@ type conn = connect.BidiStreamForClientSimple[sondev1.ConnectRequest, sondev1.Co
 // stream is one open stream. Its fields belong to the goroutine that sends,
 // but for those under mu.
 type stream struct {
-	u        *Uplink
-	conn     *conn
-	encoder  *blockEncoder
-	window   int // batches sent and not acknowledged, at most
-	inFlight []uint64
-	sent     uint64 // the last sequence number sent
+	u       *Uplink
+	conn    *conn
+	reader  *spool.Reader
+	known   *schemaSet
+	encoder *blockEncoder
+	stored  *storedEncoder
+	window  window
+	pace    pace
+	held    *spool.Record // of the backlog, to be sent next; or nil
+	lanes   map[spool.LaneID]struct{}
+	again   *time.Timer // when to look again at what had to wait
 
-	acks  chan uint64 // from the receiver, which coalesces
+	idle     bool // nothing live waits to be sent
+	renewing bool // nothing more is sent, and the stream ends when all is acknowledged
+	warned   bool // that the spool cannot be read
+
 	pongs chan uint64 // ids of pings to answer
 	pings chan uint64
 
@@ -37,6 +46,10 @@ type stream struct {
 	nextPing uint64
 	waiting  map[uint64]chan struct{}
 }
+
+// errRenew ends a stream so that the next one, on which the server knows no
+// schemas and lanes yet, has room for others.
+var errRenew = errors.New("the stream has no room for more schemas or lanes")
 
 // connect opens a stream to server and serves it until it ends. welcomed says
 // whether the server took the agent in.
@@ -61,9 +74,10 @@ func (u *Uplink) connect(ctx context.Context, server string, id identity) (welco
 		return false, err
 	}
 	defer c.CloseResponse()
+	boot := u.spool.Boot()
 	err = c.Send(&sondev1.ConnectRequest{Message: &sondev1.ConnectRequest_Hello{Hello: &sondev1.Hello{
 		AgentId:              id.AgentID,
-		BootId:               u.bootID,
+		BootId:               boot[:],
 		Host:                 u.cfg.Host,
 		SubmissionIntervalMs: uint32(u.submissionInterval().Milliseconds()),
 		ConfigHash:           u.configHash(),
@@ -81,19 +95,9 @@ func (u *Uplink) connect(ctx context.Context, server string, id identity) (welco
 	}
 	opening.Stop()
 
-	s := &stream{
-		u:       u,
-		conn:    c,
-		encoder: newBlockEncoder(int(welcome.Limits.GetMaxSeries()), u.log),
-		window:  max(int(welcome.Limits.GetMaxBatchesInFlight()), 1),
-		acks:    make(chan uint64, 1),
-		pongs:   make(chan uint64, 8),
-		pings:   make(chan uint64, 8),
-		updates: make(chan *sondev1.ConfigUpdate, maxUpdates),
-		results: make(chan *sondev1.ConfigResult),
-		waiting: make(map[uint64]chan struct{}),
-	}
-	u.queue.ack(welcome.DurableSeq)
+	s := u.newStream(c, welcome)
+	defer s.reader.Close()
+	defer s.again.Stop()
 	u.log.Info("connected", "server", server, "agent", id.AgentID)
 	u.stream.Store(s)
 	defer u.stream.Store(nil)
@@ -112,6 +116,29 @@ func (u *Uplink) connect(ctx context.Context, server string, id identity) (welco
 	return true, cause(streamCtx, err)
 }
 
+func (u *Uplink) newStream(c *conn, welcome *sondev1.Welcome) *stream {
+	u.spool.Ack(u.spool.Boot(), welcome.DurableSeq)
+	known := newSchemaSet(int(welcome.Limits.GetMaxSeries()))
+	s := &stream{
+		u:       u,
+		conn:    c,
+		reader:  u.spool.NewReader(catchUp),
+		known:   known,
+		encoder: newBlockEncoder(known, u.log),
+		stored:  newStoredEncoder(),
+		lanes:   make(map[spool.LaneID]struct{}),
+		again:   time.NewTimer(time.Hour),
+		pongs:   make(chan uint64, 8),
+		pings:   make(chan uint64, 8),
+		updates: make(chan *sondev1.ConfigUpdate, maxUpdates),
+		results: make(chan *sondev1.ConfigResult),
+		waiting: make(map[uint64]chan struct{}),
+	}
+	s.window.init(int(welcome.Limits.GetMaxBatchesInFlight()))
+	s.lanes[s.reader.Lane()] = struct{}{}
+	return s
+}
+
 // farewell is how long a stopping agent waits for its last acknowledgements.
 const farewell = 2 * time.Second
 
@@ -119,17 +146,23 @@ const farewell = 2 * time.Second
 func (s *stream) send(ctx context.Context, received chan error) error {
 	done := ctx.Done()
 	for {
-		if err := s.sendBatches(); err != nil {
+		err := s.sendLive()
+		if err == nil && done != nil {
+			err = s.sendBacklog()
+		}
+		if err != nil {
 			return s.whyEnded(received, err)
 		}
-		if done == nil && s.settled() {
-			return nil
+		_, all := s.window.inFlight()
+		if done == nil && s.idle && all == 0 {
+			return nil // the rest of the backlog is on disk, or will be
 		}
-		var err error
+		if s.renewing && all == 0 {
+			return errRenew
+		}
 		select {
-		case <-s.u.queue.wake:
-		case seq := <-s.acks:
-			s.acked(seq)
+		case <-s.u.wake:
+		case <-s.again.C:
 		case id := <-s.pings:
 			err = s.conn.Send(&sondev1.ConnectRequest{Message: &sondev1.ConnectRequest_Ping{Ping: &sondev1.Ping{Id: id}}})
 		case id := <-s.pongs:
@@ -144,7 +177,7 @@ func (s *stream) send(ctx context.Context, received chan error) error {
 		case <-done:
 			done = nil
 			// Whatever was gathered until now is still to leave.
-			s.u.queue.seal()
+			s.u.seal()
 		}
 		if err != nil {
 			return s.whyEnded(received, err)
@@ -167,51 +200,6 @@ func (s *stream) whyEnded(received chan error, sendErr error) error {
 	return sendErr
 }
 
-// settled reports whether everything gathered has been acknowledged.
-func (s *stream) settled() bool {
-	return s.u.queue.counts().pending == 0
-}
-
-func (s *stream) acked(seq uint64) {
-	n := 0
-	for n < len(s.inFlight) && s.inFlight[n] <= seq {
-		n++
-	}
-	s.inFlight = append(s.inFlight[:0], s.inFlight[n:]...)
-}
-
-// sendBatches sends batches, and the schemas they need first, as far as the
-// window goes.
-func (s *stream) sendBatches() error {
-	for len(s.inFlight) < s.window {
-		b, ok := s.u.queue.after(s.sent)
-		if !ok {
-			return nil
-		}
-		payload, schemas, skipped, err := s.encoder.encode(b.ticks)
-		if err != nil {
-			return fmt.Errorf("encoding batch %d: %w", b.seq, err)
-		}
-		s.u.refused.Add(skipped)
-		for _, schema := range schemas {
-			err := s.conn.Send(&sondev1.ConnectRequest{Message: &sondev1.ConnectRequest_Schema{Schema: schema}})
-			if err != nil {
-				return err
-			}
-		}
-		err = s.conn.Send(&sondev1.ConnectRequest{Message: &sondev1.ConnectRequest_Batch{Batch: &sondev1.Batch{
-			Seq: b.seq, Payload: payload,
-		}}})
-		if err != nil {
-			return err
-		}
-		s.u.bytesSent.Add(uint64(len(payload)))
-		s.sent = b.seq
-		s.inFlight = append(s.inFlight, b.seq)
-	}
-	return nil
-}
-
 // receive handles what the server says until the stream ends.
 func (s *stream) receive(ctx context.Context, cancel context.CancelCauseFunc) error {
 	silence := time.AfterFunc(silenceLimit, func() {
@@ -226,12 +214,7 @@ func (s *stream) receive(ctx context.Context, cancel context.CancelCauseFunc) er
 		silence.Reset(silenceLimit)
 		switch m := res.Message.(type) {
 		case *sondev1.ConnectResponse_Ack:
-			s.u.queue.ack(m.Ack.Seq)
-			select {
-			case s.acks <- m.Ack.Seq:
-			case old := <-s.acks:
-				s.acks <- max(old, m.Ack.Seq)
-			}
+			s.acked(m.Ack)
 		case *sondev1.ConnectResponse_Ping:
 			offer(s.pongs, m.Ping.Id)
 		case *sondev1.ConnectResponse_Pong:

@@ -86,6 +86,9 @@ func nextBatch(stream *serverStream) (uint64, error) {
 	}
 }
 
+// memoryOnly are options under which nothing goes to disk before Close.
+var memoryOnly = SpoolOptions{MaxBytes: 16 << 20, MaxAge: 100 * 365 * 24 * time.Hour, FlushAfter: time.Hour, MemoryBytes: 4 << 20}
+
 // run starts an uplink to f, and a function that stops it.
 func (f *fakeServer) run(t *testing.T, dir string) (*Uplink, func() error) {
 	t.Helper()
@@ -101,7 +104,7 @@ func (f *fakeServer) run(t *testing.T, dir string) (*Uplink, func() error) {
 		JoinToken:          func() (string, error) { return "token", nil },
 		StateDir:           dir,
 		SubmissionInterval: time.Hour, // tests seal batches themselves
-		QueueBytes:         1 << 20,
+		Spool:              memoryOnly,
 		Host:               &sondev1.HostFacts{},
 		Logger:             slog.New(slog.DiscardHandler),
 	})
@@ -120,7 +123,7 @@ func (f *fakeServer) run(t *testing.T, dir string) (*Uplink, func() error) {
 
 func (u *Uplink) submitOne(ms int64) {
 	u.Push(tickAt(ms))
-	u.queue.seal()
+	u.seal()
 }
 
 func TestUnacknowledgedBatchesAreSentAgain(t *testing.T) {
@@ -300,7 +303,7 @@ func TestDamagedIdentityIsAnError(t *testing.T) {
 	if err := os.WriteFile(identityPath(dir), []byte(`{"agent_id":`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	u, err := New(Config{Servers: []string{"http://127.0.0.1:1"}, StateDir: dir, QueueBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler)})
+	u, err := New(Config{Servers: []string{"http://127.0.0.1:1"}, StateDir: dir, Spool: memoryOnly, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,33 +2,36 @@
 //
 // # What it promises
 //
-// A tick that was pushed stays in memory until the server has acknowledged the
-// batch it left in, which the server does once the batch is durable. When the
-// stream breaks, everything not acknowledged is sent again on the next one, in
-// order; the server stores it once. The queue is bounded: when it is full, the
-// oldest batch is dropped and its samples are counted.
+// A tick that was pushed is kept until the server has acknowledged the batch it
+// left in, which the server does once the batch is durable. What waits is in
+// memory at first and then on disk, and outlives the agent, as package spool
+// says. When the stream breaks, everything not acknowledged is sent again on the
+// next one; the server stores it once. Live batches leave first, and the backlog
+// beside them, at a bounded rate. The spool is bounded: beyond it the oldest
+// batches are dropped and their samples counted.
 //
 // # What it does not
 //
-// It keeps nothing over a restart of the agent but the identity that enrolment
-// gave. It does not decide what is measured: what a server decides goes to a
+// It does not decide what is measured: what a server decides goes to a
 // [Configurator].
 package uplink
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
-	mathrand "math/rand/v2"
+	"math/rand/v2"
 	"net/http"
+	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
 
 	"sonde.dev/sonde/agent/internal/sample"
+	"sonde.dev/sonde/agent/internal/spool"
 	"sonde.dev/sonde/internal/backoff"
 	sondev1 "sonde.dev/sonde/proto/gen/sonde/v1"
 )
@@ -41,8 +44,9 @@ const (
 	// settle is how long after its boundary a submission leaves, so that the
 	// collectors of that very tick are in it.
 	settle = 30 * time.Millisecond
-	// maxBatchBytes seals a batch before its submission is due.
-	maxBatchBytes = 1 << 20
+	// catchUp is how many batches a stream sends before its live ones in the
+	// live lane: it is over in a moment. With more, they become backlog.
+	catchUp = 30
 )
 
 // Config says where to and how.
@@ -54,27 +58,45 @@ type Config struct {
 	// JoinToken returns the token to enrol with. It is called only when the
 	// state folder holds no identity.
 	JoinToken func() (string, error)
-	// StateDir holds the identity. It must exist.
+	// StateDir holds the identity and the spool. It must exist.
 	StateDir string
 	// SubmissionInterval is how often a batch leaves at first; see
 	// [Uplink.SetSubmissionInterval].
 	SubmissionInterval time.Duration
 	// Configurator takes what servers decide; nil: it is ignored.
 	Configurator Configurator
-	// QueueBytes bounds the memory of batches that are not acknowledged.
-	QueueBytes int
+	// Spool says how what is not acknowledged is kept.
+	Spool SpoolOptions
 	// Host is told to the server at each connect.
 	Host   *sondev1.HostFacts
 	Logger *slog.Logger
 }
 
+// SpoolOptions are as in [spool.Options].
+type SpoolOptions struct {
+	MaxBytes    int64
+	MaxAge      time.Duration
+	FlushAfter  time.Duration
+	MemoryBytes int64
+	Unlocked    bool
+}
+
 // Uplink is one agent's connection to its servers. Make it with [New].
 type Uplink struct {
-	cfg    Config
-	http   *http.Client
-	bootID []byte
-	queue  *queue
-	log    *slog.Logger
+	cfg   Config
+	http  *http.Client
+	spool *spool.Spool
+	found uint64 // samples that were in the spool at the start
+	log   *slog.Logger
+
+	gathered *gatherer
+	kept     atomic.Uint64 // samples that the spool took
+	sealing  sync.Mutex    // held from taking batches to appending them, for their order
+	wake     chan struct{} // capacity 1: there may be something to send
+
+	// delay is how long live batches took from being sealed to being
+	// acknowledged.
+	delay sample.Histogram
 
 	interval atomic.Int64  // of submissions, a time.Duration
 	retime   chan struct{} // capacity 1: interval has changed
@@ -85,60 +107,136 @@ type Uplink struct {
 	refused    atomic.Uint64
 }
 
-// New returns an uplink that is not yet connected. The error names the setting
-// that is wrong.
+// New returns an uplink that is not yet connected, with its spool open: Run or
+// Close must be called. The error names the setting that is wrong.
 func New(cfg Config) (*Uplink, error) {
 	h, err := newHTTPClient(cfg.CAFile)
 	if err != nil {
 		return nil, err
 	}
 	u := &Uplink{
-		cfg:    cfg,
-		http:   h,
-		bootID: make([]byte, 16),
-		queue:  newQueue(cfg.QueueBytes),
-		log:    cfg.Logger,
-		retime: make(chan struct{}, 1),
+		cfg:      cfg,
+		http:     h,
+		log:      cfg.Logger,
+		gathered: newGatherer(),
+		wake:     make(chan struct{}, 1),
+		retime:   make(chan struct{}, 1),
 	}
 	u.interval.Store(int64(cfg.SubmissionInterval))
-	rand.Read(u.bootID)
+	dir := filepath.Join(cfg.StateDir, "spool")
+	u.spool, err = spool.Open(spool.Options{
+		Dir:         dir,
+		MaxBytes:    cfg.Spool.MaxBytes,
+		MaxAge:      cfg.Spool.MaxAge,
+		FlushAfter:  cfg.Spool.FlushAfter,
+		MemoryBytes: cfg.Spool.MemoryBytes,
+		Unlocked:    cfg.Spool.Unlocked,
+		Encode:      newStoredEncoder().encode,
+		Logger:      cfg.Logger,
+	})
+	if locked, ok := errors.AsType[*spool.LockedError](err); ok {
+		return nil, fmt.Errorf("state-dir: another agent%s works on %s: give each agent a state folder of its own, or stop that one",
+			process(locked.Process), cfg.StateDir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the spool in %s: %w", dir, err)
+	}
+	u.found = u.spool.Stats().Samples
+	if u.found > 0 {
+		u.log.Info("the spool has samples that no server has acknowledged", "samples", u.found, "dir", dir)
+	}
 	return u, nil
 }
 
-// Push hands over one tick, which must not change any more. It never blocks on
-// the network and is safe for concurrent use.
-func (u *Uplink) Push(t sample.Tick) { u.queue.add(t) }
+func process(number string) string {
+	if number == "" {
+		return ""
+	}
+	return " (process " + number + ")"
+}
+
+// Close writes what is not acknowledged to disk. The error says how much of it
+// is lost. It is for an uplink that does not run; a second call does nothing.
+func (u *Uplink) Close() error {
+	u.seal()
+	if err := u.spool.Close(); err != nil {
+		return fmt.Errorf("closing the spool: %w", err)
+	}
+	return nil
+}
+
+// Push hands over one tick, which must not change any more. It never waits for
+// the network or a disk, and is safe for concurrent use.
+func (u *Uplink) Push(t sample.Tick) { u.gathered.add(t) }
+
+// seal ends the batch that is being gathered, so that it can be sent.
+func (u *Uplink) seal() {
+	u.sealing.Lock()
+	for _, b := range u.gathered.take() {
+		if _, _, err := u.spool.Append(b.spooled()); err != nil {
+			u.gathered.drop(b)
+			u.log.Error("a batch cannot be kept and is dropped", "samples", b.samples(), "bytes", b.size, "error", err)
+			continue
+		}
+		u.kept.Add(b.samples())
+	}
+	u.sealing.Unlock()
+	u.signal()
+}
+
+// signal wakes the goroutine that sends.
+func (u *Uplink) signal() {
+	select {
+	case u.wake <- struct{}{}:
+	default:
+	}
+}
 
 // Stats are counts since the agent started, for its own metrics.
 type Stats struct {
 	Pending    int    // batches not acknowledged
 	Samples    uint64 // pushed
-	Acked      uint64 // samples that the server has made durable or refused
-	Dropped    uint64 // samples lost to a full queue
+	Acked      uint64 // samples that the server has made durable or refused, those found in the spool included
+	Dropped    uint64 // samples given up, for whatever reason
 	Refused    uint64 // samples that the server would not store
 	BytesSent  uint64 // payloads of batches, before transport
 	Reconnects uint64
 	Connected  bool
+	SpoolBytes int64     // on disk
+	Oldest     time.Time // of the samples in Pending; zero for none
+	Degraded   bool      // the disk takes no writes
 }
 
 // Stats returns the counts as of now.
 func (u *Uplink) Stats() Stats {
-	n := u.queue.counts()
+	// The spool's come last: what gets there meanwhile must not count as
+	// acknowledged.
+	taken, dropped := u.gathered.counts()
+	kept := u.found + u.kept.Load()
+	sp := u.spool.Stats()
+	gone := sp.Samples
+	for _, c := range sp.Dropped {
+		dropped += c.Samples
+		gone += c.Samples
+	}
 	return Stats{
-		Pending:    n.pending,
-		Samples:    n.taken,
-		Acked:      n.acked,
-		Dropped:    n.dropped,
+		Pending:    int(sp.Batches),
+		Samples:    taken,
+		Acked:      kept - min(kept, gone),
+		Dropped:    dropped,
 		Refused:    u.refused.Load(),
 		BytesSent:  u.bytesSent.Load(),
 		Reconnects: u.reconnects.Load(),
 		Connected:  u.stream.Load() != nil,
+		SpoolBytes: sp.DiskBytes,
+		Oldest:     sp.Oldest,
+		Degraded:   sp.Degraded != nil,
 	}
 }
 
-// AckDelay returns how long batches took from being sealed to being
+// AckDelay returns how long live batches took from being sealed to being
 // acknowledged, in seconds.
-func (u *Uplink) AckDelay() sample.Snapshot { return u.queue.delay.Snapshot() }
+func (u *Uplink) AckDelay() sample.Snapshot { return u.delay.Snapshot() }
 
 // ErrNotConnected is returned by [Uplink.Ping] while there is no stream.
 var ErrNotConnected = errors.New("not connected to a server")
@@ -153,10 +251,24 @@ func (u *Uplink) Ping(ctx context.Context) (time.Duration, error) {
 }
 
 // Run enrols if need be, then keeps a stream open until ctx ends; it then seals
-// what is gathered and gives the server a moment to acknowledge it. It returns
-// an error only for what retrying cannot mend: a damaged identity, no way to
-// read the join token, or a token that the server refuses.
+// what is gathered, gives the server a moment to acknowledge it, and writes what
+// is left to disk. It must be called at most once. Beside what could not be
+// written, it returns an error only for what retrying cannot mend: a damaged
+// identity, no way to read the join token, or a token that the server refuses.
 func (u *Uplink) Run(ctx context.Context) error {
+	submitCtx, stop := context.WithCancel(ctx)
+	submitting := make(chan struct{})
+	go func() {
+		defer close(submitting)
+		u.submit(submitCtx)
+	}()
+	err := u.stayConnected(ctx)
+	stop()
+	<-submitting
+	return errors.Join(err, u.Close())
+}
+
+func (u *Uplink) stayConnected(ctx context.Context) error {
 	id, err := u.identity(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -164,15 +276,8 @@ func (u *Uplink) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	submitting := make(chan struct{})
-	go func() {
-		defer close(submitting)
-		u.submit(ctx)
-	}()
-	defer func() { <-submitting }()
-
 	retry := newRetry(u.log)
-	for attempt := mathrand.IntN(len(u.cfg.Servers)); ctx.Err() == nil; attempt++ {
+	for attempt := rand.IntN(len(u.cfg.Servers)); ctx.Err() == nil; attempt++ {
 		server := u.cfg.Servers[attempt%len(u.cfg.Servers)]
 		welcomed, err := u.connect(ctx, server, id)
 		if ctx.Err() != nil {
@@ -180,6 +285,11 @@ func (u *Uplink) Run(ctx context.Context) error {
 		}
 		if welcomed {
 			retry.succeeded()
+		}
+		if errors.Is(err, errRenew) {
+			u.log.Info("the stream begins anew", "server", server, "why", err)
+			attempt--
+			continue
 		}
 		u.reconnects.Add(1)
 		if err := retry.wait(ctx, server, err); err != nil {
@@ -196,13 +306,15 @@ func (u *Uplink) submit(ctx context.Context) {
 	for {
 		select {
 		case <-timer.C:
-			u.queue.seal()
+			u.seal()
+		case <-u.gathered.full:
+			u.seal()
 		case <-u.retime:
 			// What is gathered was to leave earlier than a longer interval would
 			// let it.
-			u.queue.seal()
+			u.seal()
 		case <-ctx.Done():
-			u.queue.seal()
+			u.seal()
 			return
 		}
 		interval, now := u.submissionInterval(), time.Now()
@@ -222,7 +334,7 @@ func (u *Uplink) identity(ctx context.Context) (identity, error) {
 		return identity{}, err
 	}
 	retry := newRetry(u.log)
-	for attempt := mathrand.IntN(len(u.cfg.Servers)); ; attempt++ {
+	for attempt := rand.IntN(len(u.cfg.Servers)); ; attempt++ {
 		server := u.cfg.Servers[attempt%len(u.cfg.Servers)]
 		id, err := u.enrol(ctx, server, token)
 		if err == nil {

@@ -35,9 +35,10 @@ type boot struct {
 	seq uint64
 }
 
-// maxBoots bounds how many boots of an agent are remembered; forgetting one
-// costs that a batch sent twice is compared in the store.
-const maxBoots = 8
+// maxBoots bounds the boots whose batches one stream may carry, and those of an
+// agent that are remembered; forgetting one costs that a batch sent twice is
+// compared in the store.
+const maxBoots = 64
 
 // agent returns the memory of an agent, which it begins if need be.
 func (in *Ingest) agent(id string) *agent {

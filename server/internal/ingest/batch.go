@@ -33,8 +33,12 @@ func (s *session) batch(ctx context.Context, msg *sondev1.Batch, now time.Time) 
 	default:
 		return fleet.Errorf(fleet.Invalid, "batch %d: boot_id has %d bytes, want 0 or 16", msg.Seq, len(msg.BootId))
 	}
-	if msg.Seq <= s.lastSeq[boot] {
-		return fleet.Errorf(fleet.Invalid, "batch %d comes after batch %d of the same boot", msg.Seq, s.lastSeq[boot])
+	last, known := s.lastSeq[boot]
+	if !known && len(s.lastSeq) == maxBoots {
+		return fleet.Errorf(fleet.Limit, "batch %d: more than %d boots on one stream", msg.Seq, maxBoots)
+	}
+	if msg.Seq <= last {
+		return fleet.Errorf(fleet.Invalid, "batch %d comes after batch %d of the same boot", msg.Seq, last)
 	}
 	s.lastSeq[boot] = msg.Seq
 	w, err := s.obtain()
