@@ -51,6 +51,7 @@ generate: www/node_modules/.installed ## make the code that comes from proto/
 .PHONY: docs
 docs: ## make the reference pages in docs/ that come from the code
 	go generate ./internal/metricname
+	go test ./e2e -run ConfigurationPage -update
 
 .PHONY: clean
 clean: ## remove everything that was built; the data of `make up` stays
