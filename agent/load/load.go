@@ -135,7 +135,7 @@ func Run(ctx context.Context, c Config, measure func()) (Report, error) {
 	}
 	drive(runCtx, c, uplinks)
 	settle, stop := context.WithTimeout(runCtx, 30*time.Second)
-	await(settle, func() bool { return pending(uplinks) == 0 })
+	await(settle, func() bool { return settled(uplinks) })
 	stop()
 	cancel()
 	err = running.Wait()
@@ -182,18 +182,21 @@ func (r *Report) add(uplinks []*uplink.Uplink) {
 
 func connected(uplinks []*uplink.Uplink) (n int) {
 	for _, u := range uplinks {
-		if u.Stats().Connected {
+		if u.Connected() {
 			n++
 		}
 	}
 	return n
 }
 
-func pending(uplinks []*uplink.Uplink) (n int) {
+// settled reports whether nothing waits to be acknowledged.
+func settled(uplinks []*uplink.Uplink) bool {
 	for _, u := range uplinks {
-		n += u.Stats().Pending
+		if u.Stats().Pending > 0 {
+			return false
+		}
 	}
-	return n
+	return true
 }
 
 func await(ctx context.Context, done func() bool) error {

@@ -201,7 +201,6 @@ type Stats struct {
 	Refused    uint64 // samples that the server would not store
 	BytesSent  uint64 // payloads of batches, before transport
 	Reconnects uint64
-	Connected  bool
 	SpoolBytes int64     // on disk
 	Oldest     time.Time // of the samples in Pending; zero for none
 	Degraded   bool      // the disk takes no writes
@@ -227,12 +226,14 @@ func (u *Uplink) Stats() Stats {
 		Refused:    u.refused.Load(),
 		BytesSent:  u.bytesSent.Load(),
 		Reconnects: u.reconnects.Load(),
-		Connected:  u.stream.Load() != nil,
 		SpoolBytes: sp.DiskBytes,
 		Oldest:     sp.Oldest,
 		Degraded:   sp.Degraded != nil,
 	}
 }
+
+// Connected reports whether a stream is open.
+func (u *Uplink) Connected() bool { return u.stream.Load() != nil }
 
 // AckDelay returns how long live batches took from being sealed to being
 // acknowledged, in seconds.
