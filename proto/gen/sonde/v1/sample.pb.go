@@ -257,8 +257,9 @@ type Batch struct {
 	// Counts up from 1 in each boot of the agent, strictly increasing on a stream.
 	// A hole is a batch that the agent had to drop.
 	Seq uint64 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
-	// The boot (start of the agent's process) that took the samples: 16 bytes.
-	// Empty: the boot that Hello named.
+	// What the sequence number counts in, 16 bytes: the boot (start of the agent's
+	// process) that took the samples, or a lane of its own for those that waited on
+	// disk while newer ones go out beside them. Empty: the boot that Hello named.
 	BootId []byte `protobuf:"bytes,2,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
 	// Blocks in the format of internal/wire/FORMAT.md.
 	Payload       []byte `protobuf:"bytes,3,opt,name=payload,proto3" json:"payload,omitempty"`

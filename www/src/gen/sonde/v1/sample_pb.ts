@@ -120,8 +120,9 @@ export type Batch = Message<"sonde.v1.Batch"> & {
   seq: bigint;
 
   /**
-   * The boot (start of the agent's process) that took the samples: 16 bytes.
-   * Empty: the boot that Hello named.
+   * What the sequence number counts in, 16 bytes: the boot (start of the agent's
+   * process) that took the samples, or a lane of its own for those that waited on
+   * disk while newer ones go out beside them. Empty: the boot that Hello named.
    *
    * @generated from field: bytes boot_id = 2;
    */
