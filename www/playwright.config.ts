@@ -31,9 +31,9 @@ export default defineConfig({
     },
   },
   projects: [
-    { name: "demo", testMatch: "*.spec.ts", use: { baseURL: `http://127.0.0.1:${port}` } },
-    { name: "system", testMatch: "system/*.spec.ts" },
-    { name: "screenshots", testMatch: "screenshots/*.spec.ts", use: { baseURL: `http://127.0.0.1:${port}` } },
+    { name: "demo", testIgnore: ["**/system/**", "**/screenshots/**"], use: { baseURL: `http://127.0.0.1:${port}` } },
+    { name: "system", testMatch: "**/system/*.spec.ts" },
+    { name: "screenshots", testMatch: "**/screenshots/*.spec.ts", use: { baseURL: `http://127.0.0.1:${port}` } },
   ],
   webServer: { command: `node browser/serve.mjs out-demo ${port}`, port, reuseExistingServer: false },
 });

@@ -3,7 +3,8 @@ import { canvas, column, expectNoViolations, looks, picture } from "./checks";
 
 /** Waits until a chart shows more than its axes. */
 async function drawn(page: Page, chart: string) {
-  await canvas(page, chart).scrollIntoViewIfNeeded();
+  // A chart is made when it comes near the screen, and what is above may still grow.
+  await expect(() => canvas(page, chart).scrollIntoViewIfNeeded({ timeout: 1_000 })).toPass({ timeout: 30_000 });
   const colors = () =>
     canvas(page, chart).evaluate((element: HTMLCanvasElement) => {
       const pixels = new Uint32Array(

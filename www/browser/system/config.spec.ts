@@ -30,7 +30,7 @@ test("an agent is told to measure more often, and to go back", async ({ page }) 
   await expect(rollout).toContainText("Revision 1");
   await expect(rollout.getByRole("progressbar")).toHaveAttribute("aria-valuetext", /^1 applied/);
   await page.getByRole("tab", { name: "Agents" }).click();
-  const agent = page.getByRole("tabpanel").getByRole("listitem");
+  const agent = page.getByRole("tabpanel", { name: "Agents" }).getByRole("listitem");
   await expect(agent).toContainText("Applied");
   await agent.getByRole("button").click();
   await expect(agent.getByRole("row").filter({ hasText: "Collector cpu, interval" })).toContainText("200mscloser");

@@ -16,7 +16,10 @@ export function useAgent(id: string) {
   });
 }
 
-/** Names of the metrics by which the page decides what it shows; looked up again every minute. */
+/** How often metrics are looked up at first: those of a host that is new come one after the other. */
+const firstLookups = { count: 20, everyMs: 1_000 };
+
+/** Names of the metrics by which the page decides what it shows; looked up again every minute, and at first often. */
 export function usePresence(agent: string, range: TimeRange) {
   const { query, watch } = useRuntime();
   return useQuery({
@@ -34,7 +37,7 @@ export function usePresence(agent: string, range: TimeRange) {
       );
       return new Set(series.map(({ labels }) => labels.__name__ ?? ""));
     },
-    refetchInterval: 60_000,
+    refetchInterval: ({ state }) => (state.dataUpdateCount < firstLookups.count ? firstLookups.everyMs : 60_000),
     placeholderData: (before) => before,
     // A Set is not something that can be compared part by part.
     structuralSharing: false,
