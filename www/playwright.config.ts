@@ -11,7 +11,7 @@ const port = Number(process.env.SONDE_DEMO_PORT);
  */
 export default defineConfig({
   testDir: "browser",
-  workers: 1,
+  workers: 2,
   timeout: 90_000,
   expect: { timeout: 15_000 },
   use: {
@@ -31,8 +31,13 @@ export default defineConfig({
     },
   },
   projects: [
-    { name: "demo", testIgnore: ["**/system/**", "**/screenshots/**"], use: { baseURL: `http://127.0.0.1:${port}` } },
-    { name: "system", testMatch: "**/system/*.spec.ts" },
+    {
+      name: "demo",
+      testIgnore: ["**/system/**", "**/screenshots/**"],
+      fullyParallel: true,
+      use: { baseURL: `http://127.0.0.1:${port}` },
+    },
+    { name: "system", testMatch: "**/system/*.spec.ts", workers: 1 },
     { name: "screenshots", testMatch: "**/screenshots/*.spec.ts", use: { baseURL: `http://127.0.0.1:${port}` } },
   ],
   webServer: { command: `node browser/serve.mjs out-demo ${port}`, port, reuseExistingServer: false },
