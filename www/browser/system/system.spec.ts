@@ -32,6 +32,9 @@ test("from the printed link to a live chart of this machine", async ({ page }) =
   await expect(canvas(page, chart)).toBeVisible();
   const before = await picture(page, chart);
   await expect.poll(() => picture(page, chart), { message: "the CPU chart moves" }).not.toBe(before);
+  await expect(async () => {
+    expect((await column(page, chart, "User")).match(/%/g)?.length ?? 0).toBeGreaterThan(2);
+  }, "there is something for the gap to follow").toPass({ timeout: 15_000 });
 
   await agent.stop("SIGKILL");
   await expect(page.getByText("Down", { exact: true }), "a killed agent is marked").toBeVisible({ timeout: 5000 });
