@@ -70,6 +70,9 @@ nor will: the command then exits with 1.`,
 		if err := errors.Join(err, terr, config.Validate()); err != nil {
 			return err
 		}
+		if done, err := setting.Inspected(cmd.OutOrStdout(), fs); done {
+			return command.Failure(err)
+		}
 		config.Logger = logger
 		config.JoinToken = strings.TrimSpace(string(token))
 		out := cmd.OutOrStdout()

@@ -57,6 +57,9 @@ func newLoginLinkCommand() *cobra.Command {
 		if err := setting.Load(fs, "SONDE", os.Environ()); err != nil {
 			return err
 		}
+		if done, err := setting.Inspected(cmd.OutOrStdout(), fs); done {
+			return command.Failure(err)
+		}
 		authorize, err := t.authorize()
 		if err != nil {
 			return err

@@ -47,11 +47,8 @@ func operate(cmd *cobra.Command, run func(*cobra.Command, services, []string) er
 		if err := setting.Load(fs, "SONDE", os.Environ()); err != nil {
 			return err
 		}
-		switch setting.ModeOf(fs) {
-		case setting.Show:
-			return command.Failure(setting.Print(cmd.OutOrStdout(), fs))
-		case setting.Check:
-			return nil
+		if done, err := setting.Inspected(cmd.OutOrStdout(), fs); done {
+			return command.Failure(err)
 		}
 		authorize, err := t.authorize()
 		if err != nil {

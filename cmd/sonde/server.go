@@ -54,11 +54,8 @@ variable, a variable over the file.`,
 		if err := errors.Join(err, config.Check()); err != nil {
 			return err
 		}
-		switch setting.ModeOf(fs) {
-		case setting.Show:
-			return command.Failure(setting.Print(cmd.OutOrStdout(), fs))
-		case setting.Check:
-			return nil
+		if done, err := setting.Inspected(cmd.OutOrStdout(), fs); done {
+			return command.Failure(err)
 		}
 		config.Logger = logger
 		config.Out = cmd.OutOrStdout()

@@ -129,24 +129,14 @@ func variable(prefix, flag string) string {
 	return prefix + "_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// Mode is what a command is to do with its configuration.
-type Mode int
-
-const (
-	Use   Mode = iota // go on with it
-	Check             // --check-config: stop here
-	Show              // --print-config: print it and stop
-)
-
-// ModeOf returns what the flags ask for.
-func ModeOf(fs *pflag.FlagSet) Mode {
-	switch {
-	case fs.Lookup(printFlag).Value.String() == "true":
-		return Show
-	case fs.Lookup(checkFlag).Value.String() == "true":
-		return Check
+// Inspected carries out --check-config and --print-config, once the
+// configuration has been found to be right. It reports whether either was given:
+// then the command has nothing more to do.
+func Inspected(w io.Writer, fs *pflag.FlagSet) (bool, error) {
+	if fs.Lookup(printFlag).Value.String() == "true" {
+		return true, Print(w, fs)
 	}
-	return Use
+	return fs.Lookup(checkFlag).Value.String() == "true", nil
 }
 
 // Print writes the values in force as a file that --config takes, each with its
