@@ -12,6 +12,7 @@ import (
 
 // accessService implements AccessService.
 type accessService struct {
+	sondev1connect.UnimplementedAccessServiceHandler
 	access *fleet.Access
 }
 

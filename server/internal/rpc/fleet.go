@@ -14,6 +14,7 @@ import (
 
 // fleetService implements FleetService.
 type fleetService struct {
+	sondev1connect.UnimplementedFleetServiceHandler
 	fleet *fleet.Service
 }
 

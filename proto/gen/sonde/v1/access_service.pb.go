@@ -22,15 +22,242 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-type CreateLoginLinkRequest struct {
+type GetSelfRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSelfRequest) Reset() {
+	*x = GetSelfRequest{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSelfRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSelfRequest) ProtoMessage() {}
+
+func (x *GetSelfRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSelfRequest.ProtoReflect.Descriptor instead.
+func (*GetSelfRequest) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{0}
+}
+
+type GetSelfResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in AuditEntry.actor.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Role Role   `protobuf:"varint,2,opt,name=role,proto3,enum=sonde.v1.Role" json:"role,omitempty"`
+	// Absent: the caller is no user but a token, or a session that a token or the
+	// server's start opened.
+	User *User `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
+	// The session was opened by a link, so a new password needs no current one.
+	MayResetPassword bool `protobuf:"varint,4,opt,name=may_reset_password,json=mayResetPassword,proto3" json:"may_reset_password,omitempty"`
+	// Base URL under which agents and people reach the server.
+	PublicUrl string `protobuf:"bytes,5,opt,name=public_url,json=publicUrl,proto3" json:"public_url,omitempty"`
+	// The server has a certificate of its own authority, which join tokens name.
+	OwnAuthority bool `protobuf:"varint,6,opt,name=own_authority,json=ownAuthority,proto3" json:"own_authority,omitempty"`
+	// Version of the server.
+	Version       string `protobuf:"bytes,7,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSelfResponse) Reset() {
+	*x = GetSelfResponse{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSelfResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSelfResponse) ProtoMessage() {}
+
+func (x *GetSelfResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSelfResponse.ProtoReflect.Descriptor instead.
+func (*GetSelfResponse) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *GetSelfResponse) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GetSelfResponse) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
+}
+
+func (x *GetSelfResponse) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+func (x *GetSelfResponse) GetMayResetPassword() bool {
+	if x != nil {
+		return x.MayResetPassword
+	}
+	return false
+}
+
+func (x *GetSelfResponse) GetPublicUrl() string {
+	if x != nil {
+		return x.PublicUrl
+	}
+	return ""
+}
+
+func (x *GetSelfResponse) GetOwnAuthority() bool {
+	if x != nil {
+		return x.OwnAuthority
+	}
+	return false
+}
+
+func (x *GetSelfResponse) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+type ChangePasswordRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// May be empty when GetSelfResponse.may_reset_password.
+	Current string `protobuf:"bytes,1,opt,name=current,proto3" json:"current,omitempty"`
+	// 12 to 256 characters.
+	New           string `protobuf:"bytes,2,opt,name=new,proto3" json:"new,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangePasswordRequest) Reset() {
+	*x = ChangePasswordRequest{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangePasswordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangePasswordRequest) ProtoMessage() {}
+
+func (x *ChangePasswordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangePasswordRequest.ProtoReflect.Descriptor instead.
+func (*ChangePasswordRequest) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ChangePasswordRequest) GetCurrent() string {
+	if x != nil {
+		return x.Current
+	}
+	return ""
+}
+
+func (x *ChangePasswordRequest) GetNew() string {
+	if x != nil {
+		return x.New
+	}
+	return ""
+}
+
+type ChangePasswordResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangePasswordResponse) Reset() {
+	*x = ChangePasswordResponse{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangePasswordResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangePasswordResponse) ProtoMessage() {}
+
+func (x *ChangePasswordResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangePasswordResponse.ProtoReflect.Descriptor instead.
+func (*ChangePasswordResponse) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{3}
+}
+
+type CreateLoginLinkRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: the caller.
+	UserId        string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateLoginLinkRequest) Reset() {
 	*x = CreateLoginLinkRequest{}
-	mi := &file_sonde_v1_access_service_proto_msgTypes[0]
+	mi := &file_sonde_v1_access_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -42,7 +269,7 @@ func (x *CreateLoginLinkRequest) String() string {
 func (*CreateLoginLinkRequest) ProtoMessage() {}
 
 func (x *CreateLoginLinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sonde_v1_access_service_proto_msgTypes[0]
+	mi := &file_sonde_v1_access_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -55,7 +282,14 @@ func (x *CreateLoginLinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateLoginLinkRequest.ProtoReflect.Descriptor instead.
 func (*CreateLoginLinkRequest) Descriptor() ([]byte, []int) {
-	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{0}
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *CreateLoginLinkRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
 }
 
 type CreateLoginLinkResponse struct {
@@ -69,7 +303,7 @@ type CreateLoginLinkResponse struct {
 
 func (x *CreateLoginLinkResponse) Reset() {
 	*x = CreateLoginLinkResponse{}
-	mi := &file_sonde_v1_access_service_proto_msgTypes[1]
+	mi := &file_sonde_v1_access_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -81,7 +315,7 @@ func (x *CreateLoginLinkResponse) String() string {
 func (*CreateLoginLinkResponse) ProtoMessage() {}
 
 func (x *CreateLoginLinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sonde_v1_access_service_proto_msgTypes[1]
+	mi := &file_sonde_v1_access_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -94,7 +328,7 @@ func (x *CreateLoginLinkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateLoginLinkResponse.ProtoReflect.Descriptor instead.
 func (*CreateLoginLinkResponse) Descriptor() ([]byte, []int) {
-	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{1}
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CreateLoginLinkResponse) GetPath() string {
@@ -111,18 +345,1170 @@ func (x *CreateLoginLinkResponse) GetExpiresAt() *timestamppb.Timestamp {
 	return nil
 }
 
+type ListUsersRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUsersRequest) Reset() {
+	*x = ListUsersRequest{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUsersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUsersRequest) ProtoMessage() {}
+
+func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUsersRequest.ProtoReflect.Descriptor instead.
+func (*ListUsersRequest) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{6}
+}
+
+type ListUsersResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Users         []*User                `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUsersResponse) Reset() {
+	*x = ListUsersResponse{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUsersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUsersResponse) ProtoMessage() {}
+
+func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUsersResponse.ProtoReflect.Descriptor instead.
+func (*ListUsersResponse) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListUsersResponse) GetUsers() []*User {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+type CreateUserRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Role          Role                   `protobuf:"varint,2,opt,name=role,proto3,enum=sonde.v1.Role" json:"role,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateUserRequest) Reset() {
+	*x = CreateUserRequest{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateUserRequest) ProtoMessage() {}
+
+func (x *CreateUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateUserRequest.ProtoReflect.Descriptor instead.
+func (*CreateUserRequest) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CreateUserRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CreateUserRequest) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
+}
+
+type CreateUserResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	User  *User                  `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// As in CreateLoginLinkResponse, but for 3 days.
+	LoginPath      string                 `protobuf:"bytes,2,opt,name=login_path,json=loginPath,proto3" json:"login_path,omitempty"`
+	LoginExpiresAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=login_expires_at,json=loginExpiresAt,proto3" json:"login_expires_at,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *CreateUserResponse) Reset() {
+	*x = CreateUserResponse{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateUserResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateUserResponse) ProtoMessage() {}
+
+func (x *CreateUserResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateUserResponse.ProtoReflect.Descriptor instead.
+func (*CreateUserResponse) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CreateUserResponse) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+func (x *CreateUserResponse) GetLoginPath() string {
+	if x != nil {
+		return x.LoginPath
+	}
+	return ""
+}
+
+func (x *CreateUserResponse) GetLoginExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LoginExpiresAt
+	}
+	return nil
+}
+
+type UpdateUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Unspecified: stays.
+	Role          Role  `protobuf:"varint,2,opt,name=role,proto3,enum=sonde.v1.Role" json:"role,omitempty"`
+	Disabled      *bool `protobuf:"varint,3,opt,name=disabled,proto3,oneof" json:"disabled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateUserRequest) Reset() {
+	*x = UpdateUserRequest{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateUserRequest) ProtoMessage() {}
+
+func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateUserRequest.ProtoReflect.Descriptor instead.
+func (*UpdateUserRequest) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *UpdateUserRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UpdateUserRequest) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
+}
+
+func (x *UpdateUserRequest) GetDisabled() bool {
+	if x != nil && x.Disabled != nil {
+		return *x.Disabled
+	}
+	return false
+}
+
+type UpdateUserResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	User          *User                  `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateUserResponse) Reset() {
+	*x = UpdateUserResponse{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateUserResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateUserResponse) ProtoMessage() {}
+
+func (x *UpdateUserResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateUserResponse.ProtoReflect.Descriptor instead.
+func (*UpdateUserResponse) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *UpdateUserResponse) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+type RemoveUserRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveUserRequest) Reset() {
+	*x = RemoveUserRequest{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveUserRequest) ProtoMessage() {}
+
+func (x *RemoveUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveUserRequest.ProtoReflect.Descriptor instead.
+func (*RemoveUserRequest) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RemoveUserRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type RemoveUserResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveUserResponse) Reset() {
+	*x = RemoveUserResponse{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveUserResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveUserResponse) ProtoMessage() {}
+
+func (x *RemoveUserResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveUserResponse.ProtoReflect.Descriptor instead.
+func (*RemoveUserResponse) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{13}
+}
+
+type ListApiTokensRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListApiTokensRequest) Reset() {
+	*x = ListApiTokensRequest{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListApiTokensRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListApiTokensRequest) ProtoMessage() {}
+
+func (x *ListApiTokensRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListApiTokensRequest.ProtoReflect.Descriptor instead.
+func (*ListApiTokensRequest) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{14}
+}
+
+type ListApiTokensResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tokens        []*ApiToken            `protobuf:"bytes,1,rep,name=tokens,proto3" json:"tokens,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListApiTokensResponse) Reset() {
+	*x = ListApiTokensResponse{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListApiTokensResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListApiTokensResponse) ProtoMessage() {}
+
+func (x *ListApiTokensResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListApiTokensResponse.ProtoReflect.Descriptor instead.
+func (*ListApiTokensResponse) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListApiTokensResponse) GetTokens() []*ApiToken {
+	if x != nil {
+		return x.Tokens
+	}
+	return nil
+}
+
+type CreateApiTokenRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Role  Role                   `protobuf:"varint,2,opt,name=role,proto3,enum=sonde.v1.Role" json:"role,omitempty"`
+	// Seconds from now, at most ten years; 0: never.
+	LifetimeSeconds uint32 `protobuf:"varint,3,opt,name=lifetime_seconds,json=lifetimeSeconds,proto3" json:"lifetime_seconds,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *CreateApiTokenRequest) Reset() {
+	*x = CreateApiTokenRequest{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateApiTokenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateApiTokenRequest) ProtoMessage() {}
+
+func (x *CreateApiTokenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateApiTokenRequest.ProtoReflect.Descriptor instead.
+func (*CreateApiTokenRequest) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CreateApiTokenRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CreateApiTokenRequest) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
+}
+
+func (x *CreateApiTokenRequest) GetLifetimeSeconds() uint32 {
+	if x != nil {
+		return x.LifetimeSeconds
+	}
+	return 0
+}
+
+type CreateApiTokenResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Token         *ApiToken              `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	Secret        string                 `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateApiTokenResponse) Reset() {
+	*x = CreateApiTokenResponse{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateApiTokenResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateApiTokenResponse) ProtoMessage() {}
+
+func (x *CreateApiTokenResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateApiTokenResponse.ProtoReflect.Descriptor instead.
+func (*CreateApiTokenResponse) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CreateApiTokenResponse) GetToken() *ApiToken {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
+func (x *CreateApiTokenResponse) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+type RevokeApiTokenRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeApiTokenRequest) Reset() {
+	*x = RevokeApiTokenRequest{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeApiTokenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeApiTokenRequest) ProtoMessage() {}
+
+func (x *RevokeApiTokenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeApiTokenRequest.ProtoReflect.Descriptor instead.
+func (*RevokeApiTokenRequest) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RevokeApiTokenRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type RevokeApiTokenResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeApiTokenResponse) Reset() {
+	*x = RevokeApiTokenResponse{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeApiTokenResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeApiTokenResponse) ProtoMessage() {}
+
+func (x *RevokeApiTokenResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeApiTokenResponse.ProtoReflect.Descriptor instead.
+func (*RevokeApiTokenResponse) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{19}
+}
+
+type ListJoinTokensRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListJoinTokensRequest) Reset() {
+	*x = ListJoinTokensRequest{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListJoinTokensRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListJoinTokensRequest) ProtoMessage() {}
+
+func (x *ListJoinTokensRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListJoinTokensRequest.ProtoReflect.Descriptor instead.
+func (*ListJoinTokensRequest) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{20}
+}
+
+type ListJoinTokensResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tokens        []*JoinToken           `protobuf:"bytes,1,rep,name=tokens,proto3" json:"tokens,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListJoinTokensResponse) Reset() {
+	*x = ListJoinTokensResponse{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListJoinTokensResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListJoinTokensResponse) ProtoMessage() {}
+
+func (x *ListJoinTokensResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListJoinTokensResponse.ProtoReflect.Descriptor instead.
+func (*ListJoinTokensResponse) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListJoinTokensResponse) GetTokens() []*JoinToken {
+	if x != nil {
+		return x.Tokens
+	}
+	return nil
+}
+
+type CreateJoinTokenRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: one is made up.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Seconds from now, at most ten years; 0: never.
+	LifetimeSeconds uint32 `protobuf:"varint,2,opt,name=lifetime_seconds,json=lifetimeSeconds,proto3" json:"lifetime_seconds,omitempty"`
+	// How many agents may enrol; 0: any number.
+	Uses uint32 `protobuf:"varint,3,opt,name=uses,proto3" json:"uses,omitempty"`
+	// As in AgentLabels.
+	Labels map[string]string `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// As in JoinToken; then uses must be 0 or 1.
+	AgentId       string `protobuf:"bytes,5,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateJoinTokenRequest) Reset() {
+	*x = CreateJoinTokenRequest{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateJoinTokenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateJoinTokenRequest) ProtoMessage() {}
+
+func (x *CreateJoinTokenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateJoinTokenRequest.ProtoReflect.Descriptor instead.
+func (*CreateJoinTokenRequest) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *CreateJoinTokenRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CreateJoinTokenRequest) GetLifetimeSeconds() uint32 {
+	if x != nil {
+		return x.LifetimeSeconds
+	}
+	return 0
+}
+
+func (x *CreateJoinTokenRequest) GetUses() uint32 {
+	if x != nil {
+		return x.Uses
+	}
+	return 0
+}
+
+func (x *CreateJoinTokenRequest) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *CreateJoinTokenRequest) GetAgentId() string {
+	if x != nil {
+		return x.AgentId
+	}
+	return ""
+}
+
+type CreateJoinTokenResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Token *JoinToken             `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// With the fingerprint of the server's authority in it, where it has one.
+	Secret        string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateJoinTokenResponse) Reset() {
+	*x = CreateJoinTokenResponse{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateJoinTokenResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateJoinTokenResponse) ProtoMessage() {}
+
+func (x *CreateJoinTokenResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateJoinTokenResponse.ProtoReflect.Descriptor instead.
+func (*CreateJoinTokenResponse) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *CreateJoinTokenResponse) GetToken() *JoinToken {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
+func (x *CreateJoinTokenResponse) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+type RevokeJoinTokenRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeJoinTokenRequest) Reset() {
+	*x = RevokeJoinTokenRequest{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeJoinTokenRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeJoinTokenRequest) ProtoMessage() {}
+
+func (x *RevokeJoinTokenRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeJoinTokenRequest.ProtoReflect.Descriptor instead.
+func (*RevokeJoinTokenRequest) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *RevokeJoinTokenRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type RevokeJoinTokenResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeJoinTokenResponse) Reset() {
+	*x = RevokeJoinTokenResponse{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeJoinTokenResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeJoinTokenResponse) ProtoMessage() {}
+
+func (x *RevokeJoinTokenResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeJoinTokenResponse.ProtoReflect.Descriptor instead.
+func (*RevokeJoinTokenResponse) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{25}
+}
+
+type ListAuditEntriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Entries with smaller ids; 0: from the newest.
+	Before uint64 `protobuf:"varint,1,opt,name=before,proto3" json:"before,omitempty"`
+	// At most 1,000; 0 means 100.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Only those whose actor, action, target or detail has this text in it,
+	// whatever the case of its letters.
+	Search        string `protobuf:"bytes,3,opt,name=search,proto3" json:"search,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditEntriesRequest) Reset() {
+	*x = ListAuditEntriesRequest{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditEntriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditEntriesRequest) ProtoMessage() {}
+
+func (x *ListAuditEntriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditEntriesRequest.ProtoReflect.Descriptor instead.
+func (*ListAuditEntriesRequest) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListAuditEntriesRequest) GetBefore() uint64 {
+	if x != nil {
+		return x.Before
+	}
+	return 0
+}
+
+func (x *ListAuditEntriesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAuditEntriesRequest) GetSearch() string {
+	if x != nil {
+		return x.Search
+	}
+	return ""
+}
+
+type ListAuditEntriesResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Entries []*AuditEntry          `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	// There are older ones that match.
+	More          bool `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditEntriesResponse) Reset() {
+	*x = ListAuditEntriesResponse{}
+	mi := &file_sonde_v1_access_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditEntriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditEntriesResponse) ProtoMessage() {}
+
+func (x *ListAuditEntriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_access_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditEntriesResponse.ProtoReflect.Descriptor instead.
+func (*ListAuditEntriesResponse) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_access_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListAuditEntriesResponse) GetEntries() []*AuditEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *ListAuditEntriesResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
 var File_sonde_v1_access_service_proto protoreflect.FileDescriptor
 
 const file_sonde_v1_access_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1dsonde/v1/access_service.proto\x12\bsonde.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x18\n" +
-	"\x16CreateLoginLinkRequest\"h\n" +
+	"\x1dsonde/v1/access_service.proto\x12\bsonde.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15sonde/v1/access.proto\"\x10\n" +
+	"\x0eGetSelfRequest\"\xf9\x01\n" +
+	"\x0fGetSelfResponse\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\"\n" +
+	"\x04role\x18\x02 \x01(\x0e2\x0e.sonde.v1.RoleR\x04role\x12\"\n" +
+	"\x04user\x18\x03 \x01(\v2\x0e.sonde.v1.UserR\x04user\x12,\n" +
+	"\x12may_reset_password\x18\x04 \x01(\bR\x10mayResetPassword\x12\x1d\n" +
+	"\n" +
+	"public_url\x18\x05 \x01(\tR\tpublicUrl\x12#\n" +
+	"\rown_authority\x18\x06 \x01(\bR\fownAuthority\x12\x18\n" +
+	"\aversion\x18\a \x01(\tR\aversion\"C\n" +
+	"\x15ChangePasswordRequest\x12\x18\n" +
+	"\acurrent\x18\x01 \x01(\tR\acurrent\x12\x10\n" +
+	"\x03new\x18\x02 \x01(\tR\x03new\"\x18\n" +
+	"\x16ChangePasswordResponse\"1\n" +
+	"\x16CreateLoginLinkRequest\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\"h\n" +
 	"\x17CreateLoginLinkResponse\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x129\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt2g\n" +
-	"\rAccessService\x12V\n" +
-	"\x0fCreateLoginLink\x12 .sonde.v1.CreateLoginLinkRequest\x1a!.sonde.v1.CreateLoginLinkResponseB,Z*sonde.dev/sonde/proto/gen/sonde/v1;sondev1b\x06proto3"
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x12\n" +
+	"\x10ListUsersRequest\"9\n" +
+	"\x11ListUsersResponse\x12$\n" +
+	"\x05users\x18\x01 \x03(\v2\x0e.sonde.v1.UserR\x05users\"K\n" +
+	"\x11CreateUserRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\"\n" +
+	"\x04role\x18\x02 \x01(\x0e2\x0e.sonde.v1.RoleR\x04role\"\x9d\x01\n" +
+	"\x12CreateUserResponse\x12\"\n" +
+	"\x04user\x18\x01 \x01(\v2\x0e.sonde.v1.UserR\x04user\x12\x1d\n" +
+	"\n" +
+	"login_path\x18\x02 \x01(\tR\tloginPath\x12D\n" +
+	"\x10login_expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x0eloginExpiresAt\"u\n" +
+	"\x11UpdateUserRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\"\n" +
+	"\x04role\x18\x02 \x01(\x0e2\x0e.sonde.v1.RoleR\x04role\x12\x1f\n" +
+	"\bdisabled\x18\x03 \x01(\bH\x00R\bdisabled\x88\x01\x01B\v\n" +
+	"\t_disabled\"8\n" +
+	"\x12UpdateUserResponse\x12\"\n" +
+	"\x04user\x18\x01 \x01(\v2\x0e.sonde.v1.UserR\x04user\"#\n" +
+	"\x11RemoveUserRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x14\n" +
+	"\x12RemoveUserResponse\"\x16\n" +
+	"\x14ListApiTokensRequest\"C\n" +
+	"\x15ListApiTokensResponse\x12*\n" +
+	"\x06tokens\x18\x01 \x03(\v2\x12.sonde.v1.ApiTokenR\x06tokens\"z\n" +
+	"\x15CreateApiTokenRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\"\n" +
+	"\x04role\x18\x02 \x01(\x0e2\x0e.sonde.v1.RoleR\x04role\x12)\n" +
+	"\x10lifetime_seconds\x18\x03 \x01(\rR\x0flifetimeSeconds\"Z\n" +
+	"\x16CreateApiTokenResponse\x12(\n" +
+	"\x05token\x18\x01 \x01(\v2\x12.sonde.v1.ApiTokenR\x05token\x12\x16\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\"+\n" +
+	"\x15RevokeApiTokenRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\x18\n" +
+	"\x16RevokeApiTokenResponse\"\x17\n" +
+	"\x15ListJoinTokensRequest\"E\n" +
+	"\x16ListJoinTokensResponse\x12+\n" +
+	"\x06tokens\x18\x01 \x03(\v2\x13.sonde.v1.JoinTokenR\x06tokens\"\x87\x02\n" +
+	"\x16CreateJoinTokenRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12)\n" +
+	"\x10lifetime_seconds\x18\x02 \x01(\rR\x0flifetimeSeconds\x12\x12\n" +
+	"\x04uses\x18\x03 \x01(\rR\x04uses\x12D\n" +
+	"\x06labels\x18\x04 \x03(\v2,.sonde.v1.CreateJoinTokenRequest.LabelsEntryR\x06labels\x12\x19\n" +
+	"\bagent_id\x18\x05 \x01(\tR\aagentId\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\\\n" +
+	"\x17CreateJoinTokenResponse\x12)\n" +
+	"\x05token\x18\x01 \x01(\v2\x13.sonde.v1.JoinTokenR\x05token\x12\x16\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\",\n" +
+	"\x16RevokeJoinTokenRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\x19\n" +
+	"\x17RevokeJoinTokenResponse\"f\n" +
+	"\x17ListAuditEntriesRequest\x12\x16\n" +
+	"\x06before\x18\x01 \x01(\x04R\x06before\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x16\n" +
+	"\x06search\x18\x03 \x01(\tR\x06search\"^\n" +
+	"\x18ListAuditEntriesResponse\x12.\n" +
+	"\aentries\x18\x01 \x03(\v2\x14.sonde.v1.AuditEntryR\aentries\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more2\x92\t\n" +
+	"\rAccessService\x12C\n" +
+	"\aGetSelf\x12\x18.sonde.v1.GetSelfRequest\x1a\x19.sonde.v1.GetSelfResponse\"\x03\x90\x02\x01\x12S\n" +
+	"\x0eChangePassword\x12\x1f.sonde.v1.ChangePasswordRequest\x1a .sonde.v1.ChangePasswordResponse\x12V\n" +
+	"\x0fCreateLoginLink\x12 .sonde.v1.CreateLoginLinkRequest\x1a!.sonde.v1.CreateLoginLinkResponse\x12I\n" +
+	"\tListUsers\x12\x1a.sonde.v1.ListUsersRequest\x1a\x1b.sonde.v1.ListUsersResponse\"\x03\x90\x02\x01\x12G\n" +
+	"\n" +
+	"CreateUser\x12\x1b.sonde.v1.CreateUserRequest\x1a\x1c.sonde.v1.CreateUserResponse\x12G\n" +
+	"\n" +
+	"UpdateUser\x12\x1b.sonde.v1.UpdateUserRequest\x1a\x1c.sonde.v1.UpdateUserResponse\x12G\n" +
+	"\n" +
+	"RemoveUser\x12\x1b.sonde.v1.RemoveUserRequest\x1a\x1c.sonde.v1.RemoveUserResponse\x12U\n" +
+	"\rListApiTokens\x12\x1e.sonde.v1.ListApiTokensRequest\x1a\x1f.sonde.v1.ListApiTokensResponse\"\x03\x90\x02\x01\x12S\n" +
+	"\x0eCreateApiToken\x12\x1f.sonde.v1.CreateApiTokenRequest\x1a .sonde.v1.CreateApiTokenResponse\x12S\n" +
+	"\x0eRevokeApiToken\x12\x1f.sonde.v1.RevokeApiTokenRequest\x1a .sonde.v1.RevokeApiTokenResponse\x12X\n" +
+	"\x0eListJoinTokens\x12\x1f.sonde.v1.ListJoinTokensRequest\x1a .sonde.v1.ListJoinTokensResponse\"\x03\x90\x02\x01\x12V\n" +
+	"\x0fCreateJoinToken\x12 .sonde.v1.CreateJoinTokenRequest\x1a!.sonde.v1.CreateJoinTokenResponse\x12V\n" +
+	"\x0fRevokeJoinToken\x12 .sonde.v1.RevokeJoinTokenRequest\x1a!.sonde.v1.RevokeJoinTokenResponse\x12^\n" +
+	"\x10ListAuditEntries\x12!.sonde.v1.ListAuditEntriesRequest\x1a\".sonde.v1.ListAuditEntriesResponse\"\x03\x90\x02\x01B,Z*sonde.dev/sonde/proto/gen/sonde/v1;sondev1b\x06proto3"
 
 var (
 	file_sonde_v1_access_service_proto_rawDescOnce sync.Once
@@ -136,21 +1522,94 @@ func file_sonde_v1_access_service_proto_rawDescGZIP() []byte {
 	return file_sonde_v1_access_service_proto_rawDescData
 }
 
-var file_sonde_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_sonde_v1_access_service_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_sonde_v1_access_service_proto_goTypes = []any{
-	(*CreateLoginLinkRequest)(nil),  // 0: sonde.v1.CreateLoginLinkRequest
-	(*CreateLoginLinkResponse)(nil), // 1: sonde.v1.CreateLoginLinkResponse
-	(*timestamppb.Timestamp)(nil),   // 2: google.protobuf.Timestamp
+	(*GetSelfRequest)(nil),           // 0: sonde.v1.GetSelfRequest
+	(*GetSelfResponse)(nil),          // 1: sonde.v1.GetSelfResponse
+	(*ChangePasswordRequest)(nil),    // 2: sonde.v1.ChangePasswordRequest
+	(*ChangePasswordResponse)(nil),   // 3: sonde.v1.ChangePasswordResponse
+	(*CreateLoginLinkRequest)(nil),   // 4: sonde.v1.CreateLoginLinkRequest
+	(*CreateLoginLinkResponse)(nil),  // 5: sonde.v1.CreateLoginLinkResponse
+	(*ListUsersRequest)(nil),         // 6: sonde.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),        // 7: sonde.v1.ListUsersResponse
+	(*CreateUserRequest)(nil),        // 8: sonde.v1.CreateUserRequest
+	(*CreateUserResponse)(nil),       // 9: sonde.v1.CreateUserResponse
+	(*UpdateUserRequest)(nil),        // 10: sonde.v1.UpdateUserRequest
+	(*UpdateUserResponse)(nil),       // 11: sonde.v1.UpdateUserResponse
+	(*RemoveUserRequest)(nil),        // 12: sonde.v1.RemoveUserRequest
+	(*RemoveUserResponse)(nil),       // 13: sonde.v1.RemoveUserResponse
+	(*ListApiTokensRequest)(nil),     // 14: sonde.v1.ListApiTokensRequest
+	(*ListApiTokensResponse)(nil),    // 15: sonde.v1.ListApiTokensResponse
+	(*CreateApiTokenRequest)(nil),    // 16: sonde.v1.CreateApiTokenRequest
+	(*CreateApiTokenResponse)(nil),   // 17: sonde.v1.CreateApiTokenResponse
+	(*RevokeApiTokenRequest)(nil),    // 18: sonde.v1.RevokeApiTokenRequest
+	(*RevokeApiTokenResponse)(nil),   // 19: sonde.v1.RevokeApiTokenResponse
+	(*ListJoinTokensRequest)(nil),    // 20: sonde.v1.ListJoinTokensRequest
+	(*ListJoinTokensResponse)(nil),   // 21: sonde.v1.ListJoinTokensResponse
+	(*CreateJoinTokenRequest)(nil),   // 22: sonde.v1.CreateJoinTokenRequest
+	(*CreateJoinTokenResponse)(nil),  // 23: sonde.v1.CreateJoinTokenResponse
+	(*RevokeJoinTokenRequest)(nil),   // 24: sonde.v1.RevokeJoinTokenRequest
+	(*RevokeJoinTokenResponse)(nil),  // 25: sonde.v1.RevokeJoinTokenResponse
+	(*ListAuditEntriesRequest)(nil),  // 26: sonde.v1.ListAuditEntriesRequest
+	(*ListAuditEntriesResponse)(nil), // 27: sonde.v1.ListAuditEntriesResponse
+	nil,                              // 28: sonde.v1.CreateJoinTokenRequest.LabelsEntry
+	(Role)(0),                        // 29: sonde.v1.Role
+	(*User)(nil),                     // 30: sonde.v1.User
+	(*timestamppb.Timestamp)(nil),    // 31: google.protobuf.Timestamp
+	(*ApiToken)(nil),                 // 32: sonde.v1.ApiToken
+	(*JoinToken)(nil),                // 33: sonde.v1.JoinToken
+	(*AuditEntry)(nil),               // 34: sonde.v1.AuditEntry
 }
 var file_sonde_v1_access_service_proto_depIdxs = []int32{
-	2, // 0: sonde.v1.CreateLoginLinkResponse.expires_at:type_name -> google.protobuf.Timestamp
-	0, // 1: sonde.v1.AccessService.CreateLoginLink:input_type -> sonde.v1.CreateLoginLinkRequest
-	1, // 2: sonde.v1.AccessService.CreateLoginLink:output_type -> sonde.v1.CreateLoginLinkResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	29, // 0: sonde.v1.GetSelfResponse.role:type_name -> sonde.v1.Role
+	30, // 1: sonde.v1.GetSelfResponse.user:type_name -> sonde.v1.User
+	31, // 2: sonde.v1.CreateLoginLinkResponse.expires_at:type_name -> google.protobuf.Timestamp
+	30, // 3: sonde.v1.ListUsersResponse.users:type_name -> sonde.v1.User
+	29, // 4: sonde.v1.CreateUserRequest.role:type_name -> sonde.v1.Role
+	30, // 5: sonde.v1.CreateUserResponse.user:type_name -> sonde.v1.User
+	31, // 6: sonde.v1.CreateUserResponse.login_expires_at:type_name -> google.protobuf.Timestamp
+	29, // 7: sonde.v1.UpdateUserRequest.role:type_name -> sonde.v1.Role
+	30, // 8: sonde.v1.UpdateUserResponse.user:type_name -> sonde.v1.User
+	32, // 9: sonde.v1.ListApiTokensResponse.tokens:type_name -> sonde.v1.ApiToken
+	29, // 10: sonde.v1.CreateApiTokenRequest.role:type_name -> sonde.v1.Role
+	32, // 11: sonde.v1.CreateApiTokenResponse.token:type_name -> sonde.v1.ApiToken
+	33, // 12: sonde.v1.ListJoinTokensResponse.tokens:type_name -> sonde.v1.JoinToken
+	28, // 13: sonde.v1.CreateJoinTokenRequest.labels:type_name -> sonde.v1.CreateJoinTokenRequest.LabelsEntry
+	33, // 14: sonde.v1.CreateJoinTokenResponse.token:type_name -> sonde.v1.JoinToken
+	34, // 15: sonde.v1.ListAuditEntriesResponse.entries:type_name -> sonde.v1.AuditEntry
+	0,  // 16: sonde.v1.AccessService.GetSelf:input_type -> sonde.v1.GetSelfRequest
+	2,  // 17: sonde.v1.AccessService.ChangePassword:input_type -> sonde.v1.ChangePasswordRequest
+	4,  // 18: sonde.v1.AccessService.CreateLoginLink:input_type -> sonde.v1.CreateLoginLinkRequest
+	6,  // 19: sonde.v1.AccessService.ListUsers:input_type -> sonde.v1.ListUsersRequest
+	8,  // 20: sonde.v1.AccessService.CreateUser:input_type -> sonde.v1.CreateUserRequest
+	10, // 21: sonde.v1.AccessService.UpdateUser:input_type -> sonde.v1.UpdateUserRequest
+	12, // 22: sonde.v1.AccessService.RemoveUser:input_type -> sonde.v1.RemoveUserRequest
+	14, // 23: sonde.v1.AccessService.ListApiTokens:input_type -> sonde.v1.ListApiTokensRequest
+	16, // 24: sonde.v1.AccessService.CreateApiToken:input_type -> sonde.v1.CreateApiTokenRequest
+	18, // 25: sonde.v1.AccessService.RevokeApiToken:input_type -> sonde.v1.RevokeApiTokenRequest
+	20, // 26: sonde.v1.AccessService.ListJoinTokens:input_type -> sonde.v1.ListJoinTokensRequest
+	22, // 27: sonde.v1.AccessService.CreateJoinToken:input_type -> sonde.v1.CreateJoinTokenRequest
+	24, // 28: sonde.v1.AccessService.RevokeJoinToken:input_type -> sonde.v1.RevokeJoinTokenRequest
+	26, // 29: sonde.v1.AccessService.ListAuditEntries:input_type -> sonde.v1.ListAuditEntriesRequest
+	1,  // 30: sonde.v1.AccessService.GetSelf:output_type -> sonde.v1.GetSelfResponse
+	3,  // 31: sonde.v1.AccessService.ChangePassword:output_type -> sonde.v1.ChangePasswordResponse
+	5,  // 32: sonde.v1.AccessService.CreateLoginLink:output_type -> sonde.v1.CreateLoginLinkResponse
+	7,  // 33: sonde.v1.AccessService.ListUsers:output_type -> sonde.v1.ListUsersResponse
+	9,  // 34: sonde.v1.AccessService.CreateUser:output_type -> sonde.v1.CreateUserResponse
+	11, // 35: sonde.v1.AccessService.UpdateUser:output_type -> sonde.v1.UpdateUserResponse
+	13, // 36: sonde.v1.AccessService.RemoveUser:output_type -> sonde.v1.RemoveUserResponse
+	15, // 37: sonde.v1.AccessService.ListApiTokens:output_type -> sonde.v1.ListApiTokensResponse
+	17, // 38: sonde.v1.AccessService.CreateApiToken:output_type -> sonde.v1.CreateApiTokenResponse
+	19, // 39: sonde.v1.AccessService.RevokeApiToken:output_type -> sonde.v1.RevokeApiTokenResponse
+	21, // 40: sonde.v1.AccessService.ListJoinTokens:output_type -> sonde.v1.ListJoinTokensResponse
+	23, // 41: sonde.v1.AccessService.CreateJoinToken:output_type -> sonde.v1.CreateJoinTokenResponse
+	25, // 42: sonde.v1.AccessService.RevokeJoinToken:output_type -> sonde.v1.RevokeJoinTokenResponse
+	27, // 43: sonde.v1.AccessService.ListAuditEntries:output_type -> sonde.v1.ListAuditEntriesResponse
+	30, // [30:44] is the sub-list for method output_type
+	16, // [16:30] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_sonde_v1_access_service_proto_init() }
@@ -158,13 +1617,15 @@ func file_sonde_v1_access_service_proto_init() {
 	if File_sonde_v1_access_service_proto != nil {
 		return
 	}
+	file_sonde_v1_access_proto_init()
+	file_sonde_v1_access_service_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sonde_v1_access_service_proto_rawDesc), len(file_sonde_v1_access_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

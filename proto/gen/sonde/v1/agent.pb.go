@@ -91,12 +91,15 @@ type Agent struct {
 	// where that is taken. The value of the label "instance" on its series.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// Given by people, for selecting; at most 32.
-	Labels        map[string]string      `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Host          *HostFacts             `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
-	EnrolledAt    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=enrolled_at,json=enrolledAt,proto3" json:"enrolled_at,omitempty"`
-	Status        *AgentStatus           `protobuf:"bytes,6,opt,name=status,proto3" json:"status,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Labels     map[string]string      `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Host       *HostFacts             `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
+	EnrolledAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=enrolled_at,json=enrolledAt,proto3" json:"enrolled_at,omitempty"`
+	Status     *AgentStatus           `protobuf:"bytes,6,opt,name=status,proto3" json:"status,omitempty"`
+	// When the credential that it connects with was given to it; absent: it has
+	// none, since it was revoked.
+	CredentialIssuedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=credential_issued_at,json=credentialIssuedAt,proto3" json:"credential_issued_at,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Agent) Reset() {
@@ -167,6 +170,13 @@ func (x *Agent) GetEnrolledAt() *timestamppb.Timestamp {
 func (x *Agent) GetStatus() *AgentStatus {
 	if x != nil {
 		return x.Status
+	}
+	return nil
+}
+
+func (x *Agent) GetCredentialIssuedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CredentialIssuedAt
 	}
 	return nil
 }
@@ -320,8 +330,11 @@ type AgentStatus struct {
 	SamplesStored  uint64 `protobuf:"varint,9,opt,name=samples_stored,json=samplesStored,proto3" json:"samples_stored,omitempty"`
 	SamplesRefused uint64 `protobuf:"varint,10,opt,name=samples_refused,json=samplesRefused,proto3" json:"samples_refused,omitempty"`
 	// The newest refusal or session error, for people; empty when there is none.
-	LastError     string                 `protobuf:"bytes,11,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
-	LastErrorAt   *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=last_error_at,json=lastErrorAt,proto3" json:"last_error_at,omitempty"`
+	LastError   string                 `protobuf:"bytes,11,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
+	LastErrorAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=last_error_at,json=lastErrorAt,proto3" json:"last_error_at,omitempty"`
+	// A second machine that connects with this agent's credential; absent when
+	// none was seen since the server started.
+	Clone         *Clone `protobuf:"bytes,13,opt,name=clone,proto3" json:"clone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -440,11 +453,83 @@ func (x *AgentStatus) GetLastErrorAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *AgentStatus) GetClone() *Clone {
+	if x != nil {
+		return x.Clone
+	}
+	return nil
+}
+
+// Clone is an agent that was copied together with its credential: two processes
+// that say to be the same agent. The one that was connected first keeps the
+// stream, the other is turned away.
+type Clone struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it tried last.
+	SeenAt *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=seen_at,json=seenAt,proto3" json:"seen_at,omitempty"`
+	// What it said its hostname is, and where it connected from.
+	Hostname      string `protobuf:"bytes,2,opt,name=hostname,proto3" json:"hostname,omitempty"`
+	Address       string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Clone) Reset() {
+	*x = Clone{}
+	mi := &file_sonde_v1_agent_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Clone) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Clone) ProtoMessage() {}
+
+func (x *Clone) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_agent_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Clone.ProtoReflect.Descriptor instead.
+func (*Clone) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_agent_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Clone) GetSeenAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SeenAt
+	}
+	return nil
+}
+
+func (x *Clone) GetHostname() string {
+	if x != nil {
+		return x.Hostname
+	}
+	return ""
+}
+
+func (x *Clone) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
 var File_sonde_v1_agent_proto protoreflect.FileDescriptor
 
 const file_sonde_v1_agent_proto_rawDesc = "" +
 	"\n" +
-	"\x14sonde/v1/agent.proto\x12\bsonde.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x02\n" +
+	"\x14sonde/v1/agent.proto\x12\bsonde.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfe\x02\n" +
 	"\x05Agent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x123\n" +
@@ -452,7 +537,8 @@ const file_sonde_v1_agent_proto_rawDesc = "" +
 	"\x04host\x18\x04 \x01(\v2\x13.sonde.v1.HostFactsR\x04host\x12;\n" +
 	"\venrolled_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"enrolledAt\x12-\n" +
-	"\x06status\x18\x06 \x01(\v2\x15.sonde.v1.AgentStatusR\x06status\x1a9\n" +
+	"\x06status\x18\x06 \x01(\v2\x15.sonde.v1.AgentStatusR\x06status\x12L\n" +
+	"\x14credential_issued_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x12credentialIssuedAt\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xdb\x02\n" +
@@ -469,7 +555,7 @@ const file_sonde_v1_agent_proto_rawDesc = "" +
 	"\tcontainer\x18\t \x01(\tR\tcontainer\x127\n" +
 	"\tbooted_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\bbootedAt\x12#\n" +
-	"\ragent_version\x18\v \x01(\tR\fagentVersion\"\xa9\x04\n" +
+	"\ragent_version\x18\v \x01(\tR\fagentVersion\"\xd0\x04\n" +
 	"\vAgentStatus\x12*\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x14.sonde.v1.AgentStateR\x05state\x12<\n" +
 	"\flast_seen_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -485,7 +571,12 @@ const file_sonde_v1_agent_proto_rawDesc = "" +
 	" \x01(\x04R\x0esamplesRefused\x12\x1d\n" +
 	"\n" +
 	"last_error\x18\v \x01(\tR\tlastError\x12>\n" +
-	"\rlast_error_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\vlastErrorAt*\x82\x01\n" +
+	"\rlast_error_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\vlastErrorAt\x12%\n" +
+	"\x05clone\x18\r \x01(\v2\x0f.sonde.v1.CloneR\x05clone\"r\n" +
+	"\x05Clone\x123\n" +
+	"\aseen_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x06seenAt\x12\x1a\n" +
+	"\bhostname\x18\x02 \x01(\tR\bhostname\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress*\x82\x01\n" +
 	"\n" +
 	"AgentState\x12\x1b\n" +
 	"\x17AGENT_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
@@ -507,30 +598,34 @@ func file_sonde_v1_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_sonde_v1_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_sonde_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_sonde_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_sonde_v1_agent_proto_goTypes = []any{
 	(AgentState)(0),               // 0: sonde.v1.AgentState
 	(*Agent)(nil),                 // 1: sonde.v1.Agent
 	(*HostFacts)(nil),             // 2: sonde.v1.HostFacts
 	(*AgentStatus)(nil),           // 3: sonde.v1.AgentStatus
-	nil,                           // 4: sonde.v1.Agent.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*Clone)(nil),                 // 4: sonde.v1.Clone
+	nil,                           // 5: sonde.v1.Agent.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
 }
 var file_sonde_v1_agent_proto_depIdxs = []int32{
-	4, // 0: sonde.v1.Agent.labels:type_name -> sonde.v1.Agent.LabelsEntry
-	2, // 1: sonde.v1.Agent.host:type_name -> sonde.v1.HostFacts
-	5, // 2: sonde.v1.Agent.enrolled_at:type_name -> google.protobuf.Timestamp
-	3, // 3: sonde.v1.Agent.status:type_name -> sonde.v1.AgentStatus
-	5, // 4: sonde.v1.HostFacts.booted_at:type_name -> google.protobuf.Timestamp
-	0, // 5: sonde.v1.AgentStatus.state:type_name -> sonde.v1.AgentState
-	5, // 6: sonde.v1.AgentStatus.last_seen_at:type_name -> google.protobuf.Timestamp
-	5, // 7: sonde.v1.AgentStatus.connected_at:type_name -> google.protobuf.Timestamp
-	5, // 8: sonde.v1.AgentStatus.last_error_at:type_name -> google.protobuf.Timestamp
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	5,  // 0: sonde.v1.Agent.labels:type_name -> sonde.v1.Agent.LabelsEntry
+	2,  // 1: sonde.v1.Agent.host:type_name -> sonde.v1.HostFacts
+	6,  // 2: sonde.v1.Agent.enrolled_at:type_name -> google.protobuf.Timestamp
+	3,  // 3: sonde.v1.Agent.status:type_name -> sonde.v1.AgentStatus
+	6,  // 4: sonde.v1.Agent.credential_issued_at:type_name -> google.protobuf.Timestamp
+	6,  // 5: sonde.v1.HostFacts.booted_at:type_name -> google.protobuf.Timestamp
+	0,  // 6: sonde.v1.AgentStatus.state:type_name -> sonde.v1.AgentState
+	6,  // 7: sonde.v1.AgentStatus.last_seen_at:type_name -> google.protobuf.Timestamp
+	6,  // 8: sonde.v1.AgentStatus.connected_at:type_name -> google.protobuf.Timestamp
+	6,  // 9: sonde.v1.AgentStatus.last_error_at:type_name -> google.protobuf.Timestamp
+	4,  // 10: sonde.v1.AgentStatus.clone:type_name -> sonde.v1.Clone
+	6,  // 11: sonde.v1.Clone.seen_at:type_name -> google.protobuf.Timestamp
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_sonde_v1_agent_proto_init() }
@@ -544,7 +639,7 @@ func file_sonde_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sonde_v1_agent_proto_rawDesc), len(file_sonde_v1_agent_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -199,6 +199,7 @@ type ConnectRequest struct {
 	//	*ConnectRequest_Pong
 	//	*ConnectRequest_Ping
 	//	*ConnectRequest_ConfigResult
+	//	*ConnectRequest_CredentialResult
 	Message       isConnectRequest_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -295,6 +296,15 @@ func (x *ConnectRequest) GetConfigResult() *ConfigResult {
 	return nil
 }
 
+func (x *ConnectRequest) GetCredentialResult() *CredentialResult {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectRequest_CredentialResult); ok {
+			return x.CredentialResult
+		}
+	}
+	return nil
+}
+
 type isConnectRequest_Message interface {
 	isConnectRequest_Message()
 }
@@ -324,6 +334,10 @@ type ConnectRequest_ConfigResult struct {
 	ConfigResult *ConfigResult `protobuf:"bytes,6,opt,name=config_result,json=configResult,proto3,oneof"`
 }
 
+type ConnectRequest_CredentialResult struct {
+	CredentialResult *CredentialResult `protobuf:"bytes,7,opt,name=credential_result,json=credentialResult,proto3,oneof"`
+}
+
 func (*ConnectRequest_Hello) isConnectRequest_Message() {}
 
 func (*ConnectRequest_Schema) isConnectRequest_Message() {}
@@ -336,6 +350,8 @@ func (*ConnectRequest_Ping) isConnectRequest_Message() {}
 
 func (*ConnectRequest_ConfigResult) isConnectRequest_Message() {}
 
+func (*ConnectRequest_CredentialResult) isConnectRequest_Message() {}
+
 type ConnectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -346,6 +362,7 @@ type ConnectResponse struct {
 	//	*ConnectResponse_Refusal
 	//	*ConnectResponse_Pong
 	//	*ConnectResponse_ConfigUpdate
+	//	*ConnectResponse_CredentialUpdate
 	Message       isConnectResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -442,6 +459,15 @@ func (x *ConnectResponse) GetConfigUpdate() *ConfigUpdate {
 	return nil
 }
 
+func (x *ConnectResponse) GetCredentialUpdate() *CredentialUpdate {
+	if x != nil {
+		if x, ok := x.Message.(*ConnectResponse_CredentialUpdate); ok {
+			return x.CredentialUpdate
+		}
+	}
+	return nil
+}
+
 type isConnectResponse_Message interface {
 	isConnectResponse_Message()
 }
@@ -470,6 +496,10 @@ type ConnectResponse_ConfigUpdate struct {
 	ConfigUpdate *ConfigUpdate `protobuf:"bytes,6,opt,name=config_update,json=configUpdate,proto3,oneof"`
 }
 
+type ConnectResponse_CredentialUpdate struct {
+	CredentialUpdate *CredentialUpdate `protobuf:"bytes,7,opt,name=credential_update,json=credentialUpdate,proto3,oneof"`
+}
+
 func (*ConnectResponse_Welcome) isConnectResponse_Message() {}
 
 func (*ConnectResponse_Ack) isConnectResponse_Message() {}
@@ -481,6 +511,8 @@ func (*ConnectResponse_Refusal) isConnectResponse_Message() {}
 func (*ConnectResponse_Pong) isConnectResponse_Message() {}
 
 func (*ConnectResponse_ConfigUpdate) isConnectResponse_Message() {}
+
+func (*ConnectResponse_CredentialUpdate) isConnectResponse_Message() {}
 
 // Hello opens a stream.
 type Hello struct {
@@ -1071,6 +1103,100 @@ func (x *ConfigResult) GetSubmissionIntervalMs() uint32 {
 	return 0
 }
 
+// CredentialUpdate is a new credential. The agent stores it and answers; the one
+// before works until the server has the answer. Sent only to agents with the
+// feature "credential-update".
+type CredentialUpdate struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Credential    string                 `protobuf:"bytes,1,opt,name=credential,proto3" json:"credential,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CredentialUpdate) Reset() {
+	*x = CredentialUpdate{}
+	mi := &file_sonde_v1_agent_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CredentialUpdate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CredentialUpdate) ProtoMessage() {}
+
+func (x *CredentialUpdate) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_agent_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CredentialUpdate.ProtoReflect.Descriptor instead.
+func (*CredentialUpdate) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_agent_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *CredentialUpdate) GetCredential() string {
+	if x != nil {
+		return x.Credential
+	}
+	return ""
+}
+
+// CredentialResult answers CredentialUpdate.
+type CredentialResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: the agent has stored the credential and connects with it from now on.
+	// Else it goes on with the one before.
+	Error         string `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CredentialResult) Reset() {
+	*x = CredentialResult{}
+	mi := &file_sonde_v1_agent_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CredentialResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CredentialResult) ProtoMessage() {}
+
+func (x *CredentialResult) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_agent_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CredentialResult.ProtoReflect.Descriptor instead.
+func (*CredentialResult) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_agent_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CredentialResult) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 var File_sonde_v1_agent_service_proto protoreflect.FileDescriptor
 
 const file_sonde_v1_agent_service_proto_rawDesc = "" +
@@ -1084,22 +1210,24 @@ const file_sonde_v1_agent_service_proto_rawDesc = "" +
 	"\bagent_id\x18\x01 \x01(\tR\aagentId\x12\x1e\n" +
 	"\n" +
 	"credential\x18\x02 \x01(\tR\n" +
-	"credential\"\xa4\x02\n" +
+	"credential\"\xef\x02\n" +
 	"\x0eConnectRequest\x12'\n" +
 	"\x05hello\x18\x01 \x01(\v2\x0f.sonde.v1.HelloH\x00R\x05hello\x12*\n" +
 	"\x06schema\x18\x02 \x01(\v2\x10.sonde.v1.SchemaH\x00R\x06schema\x12'\n" +
 	"\x05batch\x18\x03 \x01(\v2\x0f.sonde.v1.BatchH\x00R\x05batch\x12$\n" +
 	"\x04pong\x18\x04 \x01(\v2\x0e.sonde.v1.PongH\x00R\x04pong\x12$\n" +
 	"\x04ping\x18\x05 \x01(\v2\x0e.sonde.v1.PingH\x00R\x04ping\x12=\n" +
-	"\rconfig_result\x18\x06 \x01(\v2\x16.sonde.v1.ConfigResultH\x00R\fconfigResultB\t\n" +
-	"\amessage\"\xa8\x02\n" +
+	"\rconfig_result\x18\x06 \x01(\v2\x16.sonde.v1.ConfigResultH\x00R\fconfigResult\x12I\n" +
+	"\x11credential_result\x18\a \x01(\v2\x1a.sonde.v1.CredentialResultH\x00R\x10credentialResultB\t\n" +
+	"\amessage\"\xf3\x02\n" +
 	"\x0fConnectResponse\x12-\n" +
 	"\awelcome\x18\x01 \x01(\v2\x11.sonde.v1.WelcomeH\x00R\awelcome\x12!\n" +
 	"\x03ack\x18\x02 \x01(\v2\r.sonde.v1.AckH\x00R\x03ack\x12$\n" +
 	"\x04ping\x18\x03 \x01(\v2\x0e.sonde.v1.PingH\x00R\x04ping\x12-\n" +
 	"\arefusal\x18\x04 \x01(\v2\x11.sonde.v1.RefusalH\x00R\arefusal\x12$\n" +
 	"\x04pong\x18\x05 \x01(\v2\x0e.sonde.v1.PongH\x00R\x04pong\x12=\n" +
-	"\rconfig_update\x18\x06 \x01(\v2\x16.sonde.v1.ConfigUpdateH\x00R\fconfigUpdateB\t\n" +
+	"\rconfig_update\x18\x06 \x01(\v2\x16.sonde.v1.ConfigUpdateH\x00R\fconfigUpdate\x12I\n" +
+	"\x11credential_update\x18\a \x01(\v2\x1a.sonde.v1.CredentialUpdateH\x00R\x10credentialUpdateB\t\n" +
 	"\amessage\"\xd7\x01\n" +
 	"\x05Hello\x12\x19\n" +
 	"\bagent_id\x18\x01 \x01(\tR\aagentId\x12\x17\n" +
@@ -1143,7 +1271,13 @@ const file_sonde_v1_agent_service_proto_rawDesc = "" +
 	"\fConfigResult\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\x06R\x04hash\x12,\n" +
 	"\x06errors\x18\x02 \x03(\v2\x14.sonde.v1.FieldErrorR\x06errors\x124\n" +
-	"\x16submission_interval_ms\x18\x03 \x01(\rR\x14submissionIntervalMs*\x9f\x01\n" +
+	"\x16submission_interval_ms\x18\x03 \x01(\rR\x14submissionIntervalMs\"2\n" +
+	"\x10CredentialUpdate\x12\x1e\n" +
+	"\n" +
+	"credential\x18\x01 \x01(\tR\n" +
+	"credential\"(\n" +
+	"\x10CredentialResult\x12\x14\n" +
+	"\x05error\x18\x01 \x01(\tR\x05error*\x9f\x01\n" +
 	"\rRefusalReason\x12\x1e\n" +
 	"\x1aREFUSAL_REASON_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15REFUSAL_REASON_FUTURE\x10\x01\x12\x1a\n" +
@@ -1167,7 +1301,7 @@ func file_sonde_v1_agent_service_proto_rawDescGZIP() []byte {
 }
 
 var file_sonde_v1_agent_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_sonde_v1_agent_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_sonde_v1_agent_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_sonde_v1_agent_service_proto_goTypes = []any{
 	(RefusalReason)(0),            // 0: sonde.v1.RefusalReason
 	(*EnrollRequest)(nil),         // 1: sonde.v1.EnrollRequest
@@ -1183,42 +1317,46 @@ var file_sonde_v1_agent_service_proto_goTypes = []any{
 	(*Pong)(nil),                  // 11: sonde.v1.Pong
 	(*ConfigUpdate)(nil),          // 12: sonde.v1.ConfigUpdate
 	(*ConfigResult)(nil),          // 13: sonde.v1.ConfigResult
-	(*HostFacts)(nil),             // 14: sonde.v1.HostFacts
-	(*Schema)(nil),                // 15: sonde.v1.Schema
-	(*Batch)(nil),                 // 16: sonde.v1.Batch
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
-	(*Settings)(nil),              // 18: sonde.v1.Settings
-	(*FieldError)(nil),            // 19: sonde.v1.FieldError
+	(*CredentialUpdate)(nil),      // 14: sonde.v1.CredentialUpdate
+	(*CredentialResult)(nil),      // 15: sonde.v1.CredentialResult
+	(*HostFacts)(nil),             // 16: sonde.v1.HostFacts
+	(*Schema)(nil),                // 17: sonde.v1.Schema
+	(*Batch)(nil),                 // 18: sonde.v1.Batch
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*Settings)(nil),              // 20: sonde.v1.Settings
+	(*FieldError)(nil),            // 21: sonde.v1.FieldError
 }
 var file_sonde_v1_agent_service_proto_depIdxs = []int32{
-	14, // 0: sonde.v1.EnrollRequest.host:type_name -> sonde.v1.HostFacts
+	16, // 0: sonde.v1.EnrollRequest.host:type_name -> sonde.v1.HostFacts
 	5,  // 1: sonde.v1.ConnectRequest.hello:type_name -> sonde.v1.Hello
-	15, // 2: sonde.v1.ConnectRequest.schema:type_name -> sonde.v1.Schema
-	16, // 3: sonde.v1.ConnectRequest.batch:type_name -> sonde.v1.Batch
+	17, // 2: sonde.v1.ConnectRequest.schema:type_name -> sonde.v1.Schema
+	18, // 3: sonde.v1.ConnectRequest.batch:type_name -> sonde.v1.Batch
 	11, // 4: sonde.v1.ConnectRequest.pong:type_name -> sonde.v1.Pong
 	10, // 5: sonde.v1.ConnectRequest.ping:type_name -> sonde.v1.Ping
 	13, // 6: sonde.v1.ConnectRequest.config_result:type_name -> sonde.v1.ConfigResult
-	6,  // 7: sonde.v1.ConnectResponse.welcome:type_name -> sonde.v1.Welcome
-	8,  // 8: sonde.v1.ConnectResponse.ack:type_name -> sonde.v1.Ack
-	10, // 9: sonde.v1.ConnectResponse.ping:type_name -> sonde.v1.Ping
-	9,  // 10: sonde.v1.ConnectResponse.refusal:type_name -> sonde.v1.Refusal
-	11, // 11: sonde.v1.ConnectResponse.pong:type_name -> sonde.v1.Pong
-	12, // 12: sonde.v1.ConnectResponse.config_update:type_name -> sonde.v1.ConfigUpdate
-	14, // 13: sonde.v1.Hello.host:type_name -> sonde.v1.HostFacts
-	17, // 14: sonde.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
-	7,  // 15: sonde.v1.Welcome.limits:type_name -> sonde.v1.Limits
-	0,  // 16: sonde.v1.Refusal.reason:type_name -> sonde.v1.RefusalReason
-	18, // 17: sonde.v1.ConfigUpdate.settings:type_name -> sonde.v1.Settings
-	19, // 18: sonde.v1.ConfigResult.errors:type_name -> sonde.v1.FieldError
-	1,  // 19: sonde.v1.AgentService.Enroll:input_type -> sonde.v1.EnrollRequest
-	3,  // 20: sonde.v1.AgentService.Connect:input_type -> sonde.v1.ConnectRequest
-	2,  // 21: sonde.v1.AgentService.Enroll:output_type -> sonde.v1.EnrollResponse
-	4,  // 22: sonde.v1.AgentService.Connect:output_type -> sonde.v1.ConnectResponse
-	21, // [21:23] is the sub-list for method output_type
-	19, // [19:21] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	15, // 7: sonde.v1.ConnectRequest.credential_result:type_name -> sonde.v1.CredentialResult
+	6,  // 8: sonde.v1.ConnectResponse.welcome:type_name -> sonde.v1.Welcome
+	8,  // 9: sonde.v1.ConnectResponse.ack:type_name -> sonde.v1.Ack
+	10, // 10: sonde.v1.ConnectResponse.ping:type_name -> sonde.v1.Ping
+	9,  // 11: sonde.v1.ConnectResponse.refusal:type_name -> sonde.v1.Refusal
+	11, // 12: sonde.v1.ConnectResponse.pong:type_name -> sonde.v1.Pong
+	12, // 13: sonde.v1.ConnectResponse.config_update:type_name -> sonde.v1.ConfigUpdate
+	14, // 14: sonde.v1.ConnectResponse.credential_update:type_name -> sonde.v1.CredentialUpdate
+	16, // 15: sonde.v1.Hello.host:type_name -> sonde.v1.HostFacts
+	19, // 16: sonde.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
+	7,  // 17: sonde.v1.Welcome.limits:type_name -> sonde.v1.Limits
+	0,  // 18: sonde.v1.Refusal.reason:type_name -> sonde.v1.RefusalReason
+	20, // 19: sonde.v1.ConfigUpdate.settings:type_name -> sonde.v1.Settings
+	21, // 20: sonde.v1.ConfigResult.errors:type_name -> sonde.v1.FieldError
+	1,  // 21: sonde.v1.AgentService.Enroll:input_type -> sonde.v1.EnrollRequest
+	3,  // 22: sonde.v1.AgentService.Connect:input_type -> sonde.v1.ConnectRequest
+	2,  // 23: sonde.v1.AgentService.Enroll:output_type -> sonde.v1.EnrollResponse
+	4,  // 24: sonde.v1.AgentService.Connect:output_type -> sonde.v1.ConnectResponse
+	23, // [23:25] is the sub-list for method output_type
+	21, // [21:23] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_sonde_v1_agent_service_proto_init() }
@@ -1236,6 +1374,7 @@ func file_sonde_v1_agent_service_proto_init() {
 		(*ConnectRequest_Pong)(nil),
 		(*ConnectRequest_Ping)(nil),
 		(*ConnectRequest_ConfigResult)(nil),
+		(*ConnectRequest_CredentialResult)(nil),
 	}
 	file_sonde_v1_agent_service_proto_msgTypes[3].OneofWrappers = []any{
 		(*ConnectResponse_Welcome)(nil),
@@ -1244,6 +1383,7 @@ func file_sonde_v1_agent_service_proto_init() {
 		(*ConnectResponse_Refusal)(nil),
 		(*ConnectResponse_Pong)(nil),
 		(*ConnectResponse_ConfigUpdate)(nil),
+		(*ConnectResponse_CredentialUpdate)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1251,7 +1391,7 @@ func file_sonde_v1_agent_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sonde_v1_agent_service_proto_rawDesc), len(file_sonde_v1_agent_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -448,6 +448,174 @@ func (*RemoveAgentResponse) Descriptor() ([]byte, []int) {
 	return file_sonde_v1_fleet_service_proto_rawDescGZIP(), []int{8}
 }
 
+type RotateCredentialRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateCredentialRequest) Reset() {
+	*x = RotateCredentialRequest{}
+	mi := &file_sonde_v1_fleet_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateCredentialRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateCredentialRequest) ProtoMessage() {}
+
+func (x *RotateCredentialRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_fleet_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateCredentialRequest.ProtoReflect.Descriptor instead.
+func (*RotateCredentialRequest) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_fleet_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RotateCredentialRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type RotateCredentialResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateCredentialResponse) Reset() {
+	*x = RotateCredentialResponse{}
+	mi := &file_sonde_v1_fleet_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateCredentialResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateCredentialResponse) ProtoMessage() {}
+
+func (x *RotateCredentialResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_fleet_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateCredentialResponse.ProtoReflect.Descriptor instead.
+func (*RotateCredentialResponse) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_fleet_service_proto_rawDescGZIP(), []int{10}
+}
+
+type RevokeCredentialRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeCredentialRequest) Reset() {
+	*x = RevokeCredentialRequest{}
+	mi := &file_sonde_v1_fleet_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeCredentialRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeCredentialRequest) ProtoMessage() {}
+
+func (x *RevokeCredentialRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_fleet_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeCredentialRequest.ProtoReflect.Descriptor instead.
+func (*RevokeCredentialRequest) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_fleet_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RevokeCredentialRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type RevokeCredentialResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Agent         *Agent                 `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeCredentialResponse) Reset() {
+	*x = RevokeCredentialResponse{}
+	mi := &file_sonde_v1_fleet_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeCredentialResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeCredentialResponse) ProtoMessage() {}
+
+func (x *RevokeCredentialResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sonde_v1_fleet_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeCredentialResponse.ProtoReflect.Descriptor instead.
+func (*RevokeCredentialResponse) Descriptor() ([]byte, []int) {
+	return file_sonde_v1_fleet_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RevokeCredentialResponse) GetAgent() *Agent {
+	if x != nil {
+		return x.Agent
+	}
+	return nil
+}
+
 var File_sonde_v1_fleet_service_proto protoreflect.FileDescriptor
 
 const file_sonde_v1_fleet_service_proto_rawDesc = "" +
@@ -479,13 +647,22 @@ const file_sonde_v1_fleet_service_proto_rawDesc = "" +
 	"\x05agent\x18\x01 \x01(\v2\x0f.sonde.v1.AgentR\x05agent\"$\n" +
 	"\x12RemoveAgentRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x15\n" +
-	"\x13RemoveAgentResponse2\xbc\x02\n" +
+	"\x13RemoveAgentResponse\")\n" +
+	"\x17RotateCredentialRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x1a\n" +
+	"\x18RotateCredentialResponse\")\n" +
+	"\x17RevokeCredentialRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"A\n" +
+	"\x18RevokeCredentialResponse\x12%\n" +
+	"\x05agent\x18\x01 \x01(\v2\x0f.sonde.v1.AgentR\x05agent2\xf2\x03\n" +
 	"\fFleetService\x12L\n" +
 	"\n" +
 	"ListAgents\x12\x1b.sonde.v1.ListAgentsRequest\x1a\x1c.sonde.v1.ListAgentsResponse\"\x03\x90\x02\x01\x12F\n" +
 	"\bGetAgent\x12\x19.sonde.v1.GetAgentRequest\x1a\x1a.sonde.v1.GetAgentResponse\"\x03\x90\x02\x01\x12J\n" +
 	"\vUpdateAgent\x12\x1c.sonde.v1.UpdateAgentRequest\x1a\x1d.sonde.v1.UpdateAgentResponse\x12J\n" +
-	"\vRemoveAgent\x12\x1c.sonde.v1.RemoveAgentRequest\x1a\x1d.sonde.v1.RemoveAgentResponseB,Z*sonde.dev/sonde/proto/gen/sonde/v1;sondev1b\x06proto3"
+	"\vRemoveAgent\x12\x1c.sonde.v1.RemoveAgentRequest\x1a\x1d.sonde.v1.RemoveAgentResponse\x12Y\n" +
+	"\x10RotateCredential\x12!.sonde.v1.RotateCredentialRequest\x1a\".sonde.v1.RotateCredentialResponse\x12Y\n" +
+	"\x10RevokeCredential\x12!.sonde.v1.RevokeCredentialRequest\x1a\".sonde.v1.RevokeCredentialResponseB,Z*sonde.dev/sonde/proto/gen/sonde/v1;sondev1b\x06proto3"
 
 var (
 	file_sonde_v1_fleet_service_proto_rawDescOnce sync.Once
@@ -499,39 +676,48 @@ func file_sonde_v1_fleet_service_proto_rawDescGZIP() []byte {
 	return file_sonde_v1_fleet_service_proto_rawDescData
 }
 
-var file_sonde_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_sonde_v1_fleet_service_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_sonde_v1_fleet_service_proto_goTypes = []any{
-	(*ListAgentsRequest)(nil),   // 0: sonde.v1.ListAgentsRequest
-	(*ListAgentsResponse)(nil),  // 1: sonde.v1.ListAgentsResponse
-	(*GetAgentRequest)(nil),     // 2: sonde.v1.GetAgentRequest
-	(*GetAgentResponse)(nil),    // 3: sonde.v1.GetAgentResponse
-	(*UpdateAgentRequest)(nil),  // 4: sonde.v1.UpdateAgentRequest
-	(*AgentLabels)(nil),         // 5: sonde.v1.AgentLabels
-	(*UpdateAgentResponse)(nil), // 6: sonde.v1.UpdateAgentResponse
-	(*RemoveAgentRequest)(nil),  // 7: sonde.v1.RemoveAgentRequest
-	(*RemoveAgentResponse)(nil), // 8: sonde.v1.RemoveAgentResponse
-	nil,                         // 9: sonde.v1.AgentLabels.LabelsEntry
-	(*Agent)(nil),               // 10: sonde.v1.Agent
+	(*ListAgentsRequest)(nil),        // 0: sonde.v1.ListAgentsRequest
+	(*ListAgentsResponse)(nil),       // 1: sonde.v1.ListAgentsResponse
+	(*GetAgentRequest)(nil),          // 2: sonde.v1.GetAgentRequest
+	(*GetAgentResponse)(nil),         // 3: sonde.v1.GetAgentResponse
+	(*UpdateAgentRequest)(nil),       // 4: sonde.v1.UpdateAgentRequest
+	(*AgentLabels)(nil),              // 5: sonde.v1.AgentLabels
+	(*UpdateAgentResponse)(nil),      // 6: sonde.v1.UpdateAgentResponse
+	(*RemoveAgentRequest)(nil),       // 7: sonde.v1.RemoveAgentRequest
+	(*RemoveAgentResponse)(nil),      // 8: sonde.v1.RemoveAgentResponse
+	(*RotateCredentialRequest)(nil),  // 9: sonde.v1.RotateCredentialRequest
+	(*RotateCredentialResponse)(nil), // 10: sonde.v1.RotateCredentialResponse
+	(*RevokeCredentialRequest)(nil),  // 11: sonde.v1.RevokeCredentialRequest
+	(*RevokeCredentialResponse)(nil), // 12: sonde.v1.RevokeCredentialResponse
+	nil,                              // 13: sonde.v1.AgentLabels.LabelsEntry
+	(*Agent)(nil),                    // 14: sonde.v1.Agent
 }
 var file_sonde_v1_fleet_service_proto_depIdxs = []int32{
-	10, // 0: sonde.v1.ListAgentsResponse.agents:type_name -> sonde.v1.Agent
-	10, // 1: sonde.v1.GetAgentResponse.agent:type_name -> sonde.v1.Agent
+	14, // 0: sonde.v1.ListAgentsResponse.agents:type_name -> sonde.v1.Agent
+	14, // 1: sonde.v1.GetAgentResponse.agent:type_name -> sonde.v1.Agent
 	5,  // 2: sonde.v1.UpdateAgentRequest.labels:type_name -> sonde.v1.AgentLabels
-	9,  // 3: sonde.v1.AgentLabels.labels:type_name -> sonde.v1.AgentLabels.LabelsEntry
-	10, // 4: sonde.v1.UpdateAgentResponse.agent:type_name -> sonde.v1.Agent
-	0,  // 5: sonde.v1.FleetService.ListAgents:input_type -> sonde.v1.ListAgentsRequest
-	2,  // 6: sonde.v1.FleetService.GetAgent:input_type -> sonde.v1.GetAgentRequest
-	4,  // 7: sonde.v1.FleetService.UpdateAgent:input_type -> sonde.v1.UpdateAgentRequest
-	7,  // 8: sonde.v1.FleetService.RemoveAgent:input_type -> sonde.v1.RemoveAgentRequest
-	1,  // 9: sonde.v1.FleetService.ListAgents:output_type -> sonde.v1.ListAgentsResponse
-	3,  // 10: sonde.v1.FleetService.GetAgent:output_type -> sonde.v1.GetAgentResponse
-	6,  // 11: sonde.v1.FleetService.UpdateAgent:output_type -> sonde.v1.UpdateAgentResponse
-	8,  // 12: sonde.v1.FleetService.RemoveAgent:output_type -> sonde.v1.RemoveAgentResponse
-	9,  // [9:13] is the sub-list for method output_type
-	5,  // [5:9] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	13, // 3: sonde.v1.AgentLabels.labels:type_name -> sonde.v1.AgentLabels.LabelsEntry
+	14, // 4: sonde.v1.UpdateAgentResponse.agent:type_name -> sonde.v1.Agent
+	14, // 5: sonde.v1.RevokeCredentialResponse.agent:type_name -> sonde.v1.Agent
+	0,  // 6: sonde.v1.FleetService.ListAgents:input_type -> sonde.v1.ListAgentsRequest
+	2,  // 7: sonde.v1.FleetService.GetAgent:input_type -> sonde.v1.GetAgentRequest
+	4,  // 8: sonde.v1.FleetService.UpdateAgent:input_type -> sonde.v1.UpdateAgentRequest
+	7,  // 9: sonde.v1.FleetService.RemoveAgent:input_type -> sonde.v1.RemoveAgentRequest
+	9,  // 10: sonde.v1.FleetService.RotateCredential:input_type -> sonde.v1.RotateCredentialRequest
+	11, // 11: sonde.v1.FleetService.RevokeCredential:input_type -> sonde.v1.RevokeCredentialRequest
+	1,  // 12: sonde.v1.FleetService.ListAgents:output_type -> sonde.v1.ListAgentsResponse
+	3,  // 13: sonde.v1.FleetService.GetAgent:output_type -> sonde.v1.GetAgentResponse
+	6,  // 14: sonde.v1.FleetService.UpdateAgent:output_type -> sonde.v1.UpdateAgentResponse
+	8,  // 15: sonde.v1.FleetService.RemoveAgent:output_type -> sonde.v1.RemoveAgentResponse
+	10, // 16: sonde.v1.FleetService.RotateCredential:output_type -> sonde.v1.RotateCredentialResponse
+	12, // 17: sonde.v1.FleetService.RevokeCredential:output_type -> sonde.v1.RevokeCredentialResponse
+	12, // [12:18] is the sub-list for method output_type
+	6,  // [6:12] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_sonde_v1_fleet_service_proto_init() }
@@ -547,7 +733,7 @@ func file_sonde_v1_fleet_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sonde_v1_fleet_service_proto_rawDesc), len(file_sonde_v1_fleet_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -33,15 +33,88 @@ const (
 // reflection-formatted method names, remove the leading slash and convert the remaining slash to a
 // period.
 const (
+	// AccessServiceGetSelfProcedure is the fully-qualified name of the AccessService's GetSelf RPC.
+	AccessServiceGetSelfProcedure = "/sonde.v1.AccessService/GetSelf"
+	// AccessServiceChangePasswordProcedure is the fully-qualified name of the AccessService's
+	// ChangePassword RPC.
+	AccessServiceChangePasswordProcedure = "/sonde.v1.AccessService/ChangePassword"
 	// AccessServiceCreateLoginLinkProcedure is the fully-qualified name of the AccessService's
 	// CreateLoginLink RPC.
 	AccessServiceCreateLoginLinkProcedure = "/sonde.v1.AccessService/CreateLoginLink"
+	// AccessServiceListUsersProcedure is the fully-qualified name of the AccessService's ListUsers RPC.
+	AccessServiceListUsersProcedure = "/sonde.v1.AccessService/ListUsers"
+	// AccessServiceCreateUserProcedure is the fully-qualified name of the AccessService's CreateUser
+	// RPC.
+	AccessServiceCreateUserProcedure = "/sonde.v1.AccessService/CreateUser"
+	// AccessServiceUpdateUserProcedure is the fully-qualified name of the AccessService's UpdateUser
+	// RPC.
+	AccessServiceUpdateUserProcedure = "/sonde.v1.AccessService/UpdateUser"
+	// AccessServiceRemoveUserProcedure is the fully-qualified name of the AccessService's RemoveUser
+	// RPC.
+	AccessServiceRemoveUserProcedure = "/sonde.v1.AccessService/RemoveUser"
+	// AccessServiceListApiTokensProcedure is the fully-qualified name of the AccessService's
+	// ListApiTokens RPC.
+	AccessServiceListApiTokensProcedure = "/sonde.v1.AccessService/ListApiTokens"
+	// AccessServiceCreateApiTokenProcedure is the fully-qualified name of the AccessService's
+	// CreateApiToken RPC.
+	AccessServiceCreateApiTokenProcedure = "/sonde.v1.AccessService/CreateApiToken"
+	// AccessServiceRevokeApiTokenProcedure is the fully-qualified name of the AccessService's
+	// RevokeApiToken RPC.
+	AccessServiceRevokeApiTokenProcedure = "/sonde.v1.AccessService/RevokeApiToken"
+	// AccessServiceListJoinTokensProcedure is the fully-qualified name of the AccessService's
+	// ListJoinTokens RPC.
+	AccessServiceListJoinTokensProcedure = "/sonde.v1.AccessService/ListJoinTokens"
+	// AccessServiceCreateJoinTokenProcedure is the fully-qualified name of the AccessService's
+	// CreateJoinToken RPC.
+	AccessServiceCreateJoinTokenProcedure = "/sonde.v1.AccessService/CreateJoinToken"
+	// AccessServiceRevokeJoinTokenProcedure is the fully-qualified name of the AccessService's
+	// RevokeJoinToken RPC.
+	AccessServiceRevokeJoinTokenProcedure = "/sonde.v1.AccessService/RevokeJoinToken"
+	// AccessServiceListAuditEntriesProcedure is the fully-qualified name of the AccessService's
+	// ListAuditEntries RPC.
+	AccessServiceListAuditEntriesProcedure = "/sonde.v1.AccessService/ListAuditEntries"
 )
 
 // AccessServiceClient is a client for the sonde.v1.AccessService service.
 type AccessServiceClient interface {
-	// CreateLoginLink makes a link that signs one browser in, once.
+	// GetSelf says who makes the call, and how this server is reached. Viewer.
+	GetSelf(context.Context, *v1.GetSelfRequest) (*v1.GetSelfResponse, error)
+	// ChangePassword sets the caller's own password, and ends all other sessions of
+	// the caller. Viewer; FAILED_PRECONDITION when the caller is no user;
+	// INVALID_ARGUMENT when the current password is wrong (counted as a failed
+	// sign-in) or the new one is out of bounds.
+	ChangePassword(context.Context, *v1.ChangePasswordRequest) (*v1.ChangePasswordResponse, error)
+	// CreateLoginLink makes a link that signs one browser in, once, for 15 minutes:
+	// as the caller, or as a user. Viewer for oneself, admin for another.
 	CreateLoginLink(context.Context, *v1.CreateLoginLinkRequest) (*v1.CreateLoginLinkResponse, error)
+	// ListUsers returns all users in the order of their names. Admin.
+	ListUsers(context.Context, *v1.ListUsersRequest) (*v1.ListUsersResponse, error)
+	// CreateUser adds a person, who gets in by the link in the response and chooses
+	// a password there. Admin; ALREADY_EXISTS when the name is taken;
+	// RESOURCE_EXHAUSTED at 10,000 users.
+	CreateUser(context.Context, *v1.CreateUserRequest) (*v1.CreateUserResponse, error)
+	// UpdateUser changes role or disabled. Disabling ends the user's sessions.
+	// Admin; FAILED_PRECONDITION when the caller would take the own role away.
+	UpdateUser(context.Context, *v1.UpdateUserRequest) (*v1.UpdateUserResponse, error)
+	// RemoveUser removes a person and ends the sessions. Admin;
+	// FAILED_PRECONDITION for oneself.
+	RemoveUser(context.Context, *v1.RemoveUserRequest) (*v1.RemoveUserResponse, error)
+	// ListApiTokens returns all tokens in the order of their names. Admin.
+	ListApiTokens(context.Context, *v1.ListApiTokensRequest) (*v1.ListApiTokensResponse, error)
+	// CreateApiToken. Admin; ALREADY_EXISTS when the name is taken.
+	CreateApiToken(context.Context, *v1.CreateApiTokenRequest) (*v1.CreateApiTokenResponse, error)
+	// RevokeApiToken makes a token useless at once, also to streams that are open.
+	// Admin.
+	RevokeApiToken(context.Context, *v1.RevokeApiTokenRequest) (*v1.RevokeApiTokenResponse, error)
+	// ListJoinTokens returns all tokens in the order of their names. Operator.
+	ListJoinTokens(context.Context, *v1.ListJoinTokensRequest) (*v1.ListJoinTokensResponse, error)
+	// CreateJoinToken. Operator; ALREADY_EXISTS when the name is taken.
+	CreateJoinToken(context.Context, *v1.CreateJoinTokenRequest) (*v1.CreateJoinTokenResponse, error)
+	// RevokeJoinToken: no agent enrols with it any more; those that have go on.
+	// Operator.
+	RevokeJoinToken(context.Context, *v1.RevokeJoinTokenRequest) (*v1.RevokeJoinTokenResponse, error)
+	// ListAuditEntries returns entries, the newest first. Operator.
+	ListAuditEntries(context.Context, *v1.ListAuditEntriesRequest) (*v1.ListAuditEntriesResponse, error)
 }
 
 // NewAccessServiceClient constructs a client for the sonde.v1.AccessService service. By default, it
@@ -55,10 +128,93 @@ func NewAccessServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 	baseURL = strings.TrimRight(baseURL, "/")
 	accessServiceMethods := v1.File_sonde_v1_access_service_proto.Services().ByName("AccessService").Methods()
 	return &accessServiceClient{
+		getSelf: connect.NewClient[v1.GetSelfRequest, v1.GetSelfResponse](
+			httpClient,
+			baseURL+AccessServiceGetSelfProcedure,
+			connect.WithSchema(accessServiceMethods.ByName("GetSelf")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		changePassword: connect.NewClient[v1.ChangePasswordRequest, v1.ChangePasswordResponse](
+			httpClient,
+			baseURL+AccessServiceChangePasswordProcedure,
+			connect.WithSchema(accessServiceMethods.ByName("ChangePassword")),
+			connect.WithClientOptions(opts...),
+		),
 		createLoginLink: connect.NewClient[v1.CreateLoginLinkRequest, v1.CreateLoginLinkResponse](
 			httpClient,
 			baseURL+AccessServiceCreateLoginLinkProcedure,
 			connect.WithSchema(accessServiceMethods.ByName("CreateLoginLink")),
+			connect.WithClientOptions(opts...),
+		),
+		listUsers: connect.NewClient[v1.ListUsersRequest, v1.ListUsersResponse](
+			httpClient,
+			baseURL+AccessServiceListUsersProcedure,
+			connect.WithSchema(accessServiceMethods.ByName("ListUsers")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		createUser: connect.NewClient[v1.CreateUserRequest, v1.CreateUserResponse](
+			httpClient,
+			baseURL+AccessServiceCreateUserProcedure,
+			connect.WithSchema(accessServiceMethods.ByName("CreateUser")),
+			connect.WithClientOptions(opts...),
+		),
+		updateUser: connect.NewClient[v1.UpdateUserRequest, v1.UpdateUserResponse](
+			httpClient,
+			baseURL+AccessServiceUpdateUserProcedure,
+			connect.WithSchema(accessServiceMethods.ByName("UpdateUser")),
+			connect.WithClientOptions(opts...),
+		),
+		removeUser: connect.NewClient[v1.RemoveUserRequest, v1.RemoveUserResponse](
+			httpClient,
+			baseURL+AccessServiceRemoveUserProcedure,
+			connect.WithSchema(accessServiceMethods.ByName("RemoveUser")),
+			connect.WithClientOptions(opts...),
+		),
+		listApiTokens: connect.NewClient[v1.ListApiTokensRequest, v1.ListApiTokensResponse](
+			httpClient,
+			baseURL+AccessServiceListApiTokensProcedure,
+			connect.WithSchema(accessServiceMethods.ByName("ListApiTokens")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		createApiToken: connect.NewClient[v1.CreateApiTokenRequest, v1.CreateApiTokenResponse](
+			httpClient,
+			baseURL+AccessServiceCreateApiTokenProcedure,
+			connect.WithSchema(accessServiceMethods.ByName("CreateApiToken")),
+			connect.WithClientOptions(opts...),
+		),
+		revokeApiToken: connect.NewClient[v1.RevokeApiTokenRequest, v1.RevokeApiTokenResponse](
+			httpClient,
+			baseURL+AccessServiceRevokeApiTokenProcedure,
+			connect.WithSchema(accessServiceMethods.ByName("RevokeApiToken")),
+			connect.WithClientOptions(opts...),
+		),
+		listJoinTokens: connect.NewClient[v1.ListJoinTokensRequest, v1.ListJoinTokensResponse](
+			httpClient,
+			baseURL+AccessServiceListJoinTokensProcedure,
+			connect.WithSchema(accessServiceMethods.ByName("ListJoinTokens")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		createJoinToken: connect.NewClient[v1.CreateJoinTokenRequest, v1.CreateJoinTokenResponse](
+			httpClient,
+			baseURL+AccessServiceCreateJoinTokenProcedure,
+			connect.WithSchema(accessServiceMethods.ByName("CreateJoinToken")),
+			connect.WithClientOptions(opts...),
+		),
+		revokeJoinToken: connect.NewClient[v1.RevokeJoinTokenRequest, v1.RevokeJoinTokenResponse](
+			httpClient,
+			baseURL+AccessServiceRevokeJoinTokenProcedure,
+			connect.WithSchema(accessServiceMethods.ByName("RevokeJoinToken")),
+			connect.WithClientOptions(opts...),
+		),
+		listAuditEntries: connect.NewClient[v1.ListAuditEntriesRequest, v1.ListAuditEntriesResponse](
+			httpClient,
+			baseURL+AccessServiceListAuditEntriesProcedure,
+			connect.WithSchema(accessServiceMethods.ByName("ListAuditEntries")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
 	}
@@ -66,7 +222,38 @@ func NewAccessServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 
 // accessServiceClient implements AccessServiceClient.
 type accessServiceClient struct {
-	createLoginLink *connect.Client[v1.CreateLoginLinkRequest, v1.CreateLoginLinkResponse]
+	getSelf          *connect.Client[v1.GetSelfRequest, v1.GetSelfResponse]
+	changePassword   *connect.Client[v1.ChangePasswordRequest, v1.ChangePasswordResponse]
+	createLoginLink  *connect.Client[v1.CreateLoginLinkRequest, v1.CreateLoginLinkResponse]
+	listUsers        *connect.Client[v1.ListUsersRequest, v1.ListUsersResponse]
+	createUser       *connect.Client[v1.CreateUserRequest, v1.CreateUserResponse]
+	updateUser       *connect.Client[v1.UpdateUserRequest, v1.UpdateUserResponse]
+	removeUser       *connect.Client[v1.RemoveUserRequest, v1.RemoveUserResponse]
+	listApiTokens    *connect.Client[v1.ListApiTokensRequest, v1.ListApiTokensResponse]
+	createApiToken   *connect.Client[v1.CreateApiTokenRequest, v1.CreateApiTokenResponse]
+	revokeApiToken   *connect.Client[v1.RevokeApiTokenRequest, v1.RevokeApiTokenResponse]
+	listJoinTokens   *connect.Client[v1.ListJoinTokensRequest, v1.ListJoinTokensResponse]
+	createJoinToken  *connect.Client[v1.CreateJoinTokenRequest, v1.CreateJoinTokenResponse]
+	revokeJoinToken  *connect.Client[v1.RevokeJoinTokenRequest, v1.RevokeJoinTokenResponse]
+	listAuditEntries *connect.Client[v1.ListAuditEntriesRequest, v1.ListAuditEntriesResponse]
+}
+
+// GetSelf calls sonde.v1.AccessService.GetSelf.
+func (c *accessServiceClient) GetSelf(ctx context.Context, req *v1.GetSelfRequest) (*v1.GetSelfResponse, error) {
+	response, err := c.getSelf.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ChangePassword calls sonde.v1.AccessService.ChangePassword.
+func (c *accessServiceClient) ChangePassword(ctx context.Context, req *v1.ChangePasswordRequest) (*v1.ChangePasswordResponse, error) {
+	response, err := c.changePassword.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
 }
 
 // CreateLoginLink calls sonde.v1.AccessService.CreateLoginLink.
@@ -78,10 +265,145 @@ func (c *accessServiceClient) CreateLoginLink(ctx context.Context, req *v1.Creat
 	return nil, err
 }
 
+// ListUsers calls sonde.v1.AccessService.ListUsers.
+func (c *accessServiceClient) ListUsers(ctx context.Context, req *v1.ListUsersRequest) (*v1.ListUsersResponse, error) {
+	response, err := c.listUsers.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// CreateUser calls sonde.v1.AccessService.CreateUser.
+func (c *accessServiceClient) CreateUser(ctx context.Context, req *v1.CreateUserRequest) (*v1.CreateUserResponse, error) {
+	response, err := c.createUser.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UpdateUser calls sonde.v1.AccessService.UpdateUser.
+func (c *accessServiceClient) UpdateUser(ctx context.Context, req *v1.UpdateUserRequest) (*v1.UpdateUserResponse, error) {
+	response, err := c.updateUser.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RemoveUser calls sonde.v1.AccessService.RemoveUser.
+func (c *accessServiceClient) RemoveUser(ctx context.Context, req *v1.RemoveUserRequest) (*v1.RemoveUserResponse, error) {
+	response, err := c.removeUser.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListApiTokens calls sonde.v1.AccessService.ListApiTokens.
+func (c *accessServiceClient) ListApiTokens(ctx context.Context, req *v1.ListApiTokensRequest) (*v1.ListApiTokensResponse, error) {
+	response, err := c.listApiTokens.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// CreateApiToken calls sonde.v1.AccessService.CreateApiToken.
+func (c *accessServiceClient) CreateApiToken(ctx context.Context, req *v1.CreateApiTokenRequest) (*v1.CreateApiTokenResponse, error) {
+	response, err := c.createApiToken.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RevokeApiToken calls sonde.v1.AccessService.RevokeApiToken.
+func (c *accessServiceClient) RevokeApiToken(ctx context.Context, req *v1.RevokeApiTokenRequest) (*v1.RevokeApiTokenResponse, error) {
+	response, err := c.revokeApiToken.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListJoinTokens calls sonde.v1.AccessService.ListJoinTokens.
+func (c *accessServiceClient) ListJoinTokens(ctx context.Context, req *v1.ListJoinTokensRequest) (*v1.ListJoinTokensResponse, error) {
+	response, err := c.listJoinTokens.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// CreateJoinToken calls sonde.v1.AccessService.CreateJoinToken.
+func (c *accessServiceClient) CreateJoinToken(ctx context.Context, req *v1.CreateJoinTokenRequest) (*v1.CreateJoinTokenResponse, error) {
+	response, err := c.createJoinToken.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RevokeJoinToken calls sonde.v1.AccessService.RevokeJoinToken.
+func (c *accessServiceClient) RevokeJoinToken(ctx context.Context, req *v1.RevokeJoinTokenRequest) (*v1.RevokeJoinTokenResponse, error) {
+	response, err := c.revokeJoinToken.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListAuditEntries calls sonde.v1.AccessService.ListAuditEntries.
+func (c *accessServiceClient) ListAuditEntries(ctx context.Context, req *v1.ListAuditEntriesRequest) (*v1.ListAuditEntriesResponse, error) {
+	response, err := c.listAuditEntries.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // AccessServiceHandler is an implementation of the sonde.v1.AccessService service.
 type AccessServiceHandler interface {
-	// CreateLoginLink makes a link that signs one browser in, once.
+	// GetSelf says who makes the call, and how this server is reached. Viewer.
+	GetSelf(context.Context, *v1.GetSelfRequest) (*v1.GetSelfResponse, error)
+	// ChangePassword sets the caller's own password, and ends all other sessions of
+	// the caller. Viewer; FAILED_PRECONDITION when the caller is no user;
+	// INVALID_ARGUMENT when the current password is wrong (counted as a failed
+	// sign-in) or the new one is out of bounds.
+	ChangePassword(context.Context, *v1.ChangePasswordRequest) (*v1.ChangePasswordResponse, error)
+	// CreateLoginLink makes a link that signs one browser in, once, for 15 minutes:
+	// as the caller, or as a user. Viewer for oneself, admin for another.
 	CreateLoginLink(context.Context, *v1.CreateLoginLinkRequest) (*v1.CreateLoginLinkResponse, error)
+	// ListUsers returns all users in the order of their names. Admin.
+	ListUsers(context.Context, *v1.ListUsersRequest) (*v1.ListUsersResponse, error)
+	// CreateUser adds a person, who gets in by the link in the response and chooses
+	// a password there. Admin; ALREADY_EXISTS when the name is taken;
+	// RESOURCE_EXHAUSTED at 10,000 users.
+	CreateUser(context.Context, *v1.CreateUserRequest) (*v1.CreateUserResponse, error)
+	// UpdateUser changes role or disabled. Disabling ends the user's sessions.
+	// Admin; FAILED_PRECONDITION when the caller would take the own role away.
+	UpdateUser(context.Context, *v1.UpdateUserRequest) (*v1.UpdateUserResponse, error)
+	// RemoveUser removes a person and ends the sessions. Admin;
+	// FAILED_PRECONDITION for oneself.
+	RemoveUser(context.Context, *v1.RemoveUserRequest) (*v1.RemoveUserResponse, error)
+	// ListApiTokens returns all tokens in the order of their names. Admin.
+	ListApiTokens(context.Context, *v1.ListApiTokensRequest) (*v1.ListApiTokensResponse, error)
+	// CreateApiToken. Admin; ALREADY_EXISTS when the name is taken.
+	CreateApiToken(context.Context, *v1.CreateApiTokenRequest) (*v1.CreateApiTokenResponse, error)
+	// RevokeApiToken makes a token useless at once, also to streams that are open.
+	// Admin.
+	RevokeApiToken(context.Context, *v1.RevokeApiTokenRequest) (*v1.RevokeApiTokenResponse, error)
+	// ListJoinTokens returns all tokens in the order of their names. Operator.
+	ListJoinTokens(context.Context, *v1.ListJoinTokensRequest) (*v1.ListJoinTokensResponse, error)
+	// CreateJoinToken. Operator; ALREADY_EXISTS when the name is taken.
+	CreateJoinToken(context.Context, *v1.CreateJoinTokenRequest) (*v1.CreateJoinTokenResponse, error)
+	// RevokeJoinToken: no agent enrols with it any more; those that have go on.
+	// Operator.
+	RevokeJoinToken(context.Context, *v1.RevokeJoinTokenRequest) (*v1.RevokeJoinTokenResponse, error)
+	// ListAuditEntries returns entries, the newest first. Operator.
+	ListAuditEntries(context.Context, *v1.ListAuditEntriesRequest) (*v1.ListAuditEntriesResponse, error)
 }
 
 // NewAccessServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -91,16 +413,125 @@ type AccessServiceHandler interface {
 // and JSON codecs. They also support gzip compression.
 func NewAccessServiceHandler(svc AccessServiceHandler, opts ...connect.HandlerOption) (string, http.Handler) {
 	accessServiceMethods := v1.File_sonde_v1_access_service_proto.Services().ByName("AccessService").Methods()
+	accessServiceGetSelfHandler := connect.NewUnaryHandlerSimple(
+		AccessServiceGetSelfProcedure,
+		svc.GetSelf,
+		connect.WithSchema(accessServiceMethods.ByName("GetSelf")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	accessServiceChangePasswordHandler := connect.NewUnaryHandlerSimple(
+		AccessServiceChangePasswordProcedure,
+		svc.ChangePassword,
+		connect.WithSchema(accessServiceMethods.ByName("ChangePassword")),
+		connect.WithHandlerOptions(opts...),
+	)
 	accessServiceCreateLoginLinkHandler := connect.NewUnaryHandlerSimple(
 		AccessServiceCreateLoginLinkProcedure,
 		svc.CreateLoginLink,
 		connect.WithSchema(accessServiceMethods.ByName("CreateLoginLink")),
 		connect.WithHandlerOptions(opts...),
 	)
+	accessServiceListUsersHandler := connect.NewUnaryHandlerSimple(
+		AccessServiceListUsersProcedure,
+		svc.ListUsers,
+		connect.WithSchema(accessServiceMethods.ByName("ListUsers")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	accessServiceCreateUserHandler := connect.NewUnaryHandlerSimple(
+		AccessServiceCreateUserProcedure,
+		svc.CreateUser,
+		connect.WithSchema(accessServiceMethods.ByName("CreateUser")),
+		connect.WithHandlerOptions(opts...),
+	)
+	accessServiceUpdateUserHandler := connect.NewUnaryHandlerSimple(
+		AccessServiceUpdateUserProcedure,
+		svc.UpdateUser,
+		connect.WithSchema(accessServiceMethods.ByName("UpdateUser")),
+		connect.WithHandlerOptions(opts...),
+	)
+	accessServiceRemoveUserHandler := connect.NewUnaryHandlerSimple(
+		AccessServiceRemoveUserProcedure,
+		svc.RemoveUser,
+		connect.WithSchema(accessServiceMethods.ByName("RemoveUser")),
+		connect.WithHandlerOptions(opts...),
+	)
+	accessServiceListApiTokensHandler := connect.NewUnaryHandlerSimple(
+		AccessServiceListApiTokensProcedure,
+		svc.ListApiTokens,
+		connect.WithSchema(accessServiceMethods.ByName("ListApiTokens")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	accessServiceCreateApiTokenHandler := connect.NewUnaryHandlerSimple(
+		AccessServiceCreateApiTokenProcedure,
+		svc.CreateApiToken,
+		connect.WithSchema(accessServiceMethods.ByName("CreateApiToken")),
+		connect.WithHandlerOptions(opts...),
+	)
+	accessServiceRevokeApiTokenHandler := connect.NewUnaryHandlerSimple(
+		AccessServiceRevokeApiTokenProcedure,
+		svc.RevokeApiToken,
+		connect.WithSchema(accessServiceMethods.ByName("RevokeApiToken")),
+		connect.WithHandlerOptions(opts...),
+	)
+	accessServiceListJoinTokensHandler := connect.NewUnaryHandlerSimple(
+		AccessServiceListJoinTokensProcedure,
+		svc.ListJoinTokens,
+		connect.WithSchema(accessServiceMethods.ByName("ListJoinTokens")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	accessServiceCreateJoinTokenHandler := connect.NewUnaryHandlerSimple(
+		AccessServiceCreateJoinTokenProcedure,
+		svc.CreateJoinToken,
+		connect.WithSchema(accessServiceMethods.ByName("CreateJoinToken")),
+		connect.WithHandlerOptions(opts...),
+	)
+	accessServiceRevokeJoinTokenHandler := connect.NewUnaryHandlerSimple(
+		AccessServiceRevokeJoinTokenProcedure,
+		svc.RevokeJoinToken,
+		connect.WithSchema(accessServiceMethods.ByName("RevokeJoinToken")),
+		connect.WithHandlerOptions(opts...),
+	)
+	accessServiceListAuditEntriesHandler := connect.NewUnaryHandlerSimple(
+		AccessServiceListAuditEntriesProcedure,
+		svc.ListAuditEntries,
+		connect.WithSchema(accessServiceMethods.ByName("ListAuditEntries")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/sonde.v1.AccessService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
+		case AccessServiceGetSelfProcedure:
+			accessServiceGetSelfHandler.ServeHTTP(w, r)
+		case AccessServiceChangePasswordProcedure:
+			accessServiceChangePasswordHandler.ServeHTTP(w, r)
 		case AccessServiceCreateLoginLinkProcedure:
 			accessServiceCreateLoginLinkHandler.ServeHTTP(w, r)
+		case AccessServiceListUsersProcedure:
+			accessServiceListUsersHandler.ServeHTTP(w, r)
+		case AccessServiceCreateUserProcedure:
+			accessServiceCreateUserHandler.ServeHTTP(w, r)
+		case AccessServiceUpdateUserProcedure:
+			accessServiceUpdateUserHandler.ServeHTTP(w, r)
+		case AccessServiceRemoveUserProcedure:
+			accessServiceRemoveUserHandler.ServeHTTP(w, r)
+		case AccessServiceListApiTokensProcedure:
+			accessServiceListApiTokensHandler.ServeHTTP(w, r)
+		case AccessServiceCreateApiTokenProcedure:
+			accessServiceCreateApiTokenHandler.ServeHTTP(w, r)
+		case AccessServiceRevokeApiTokenProcedure:
+			accessServiceRevokeApiTokenHandler.ServeHTTP(w, r)
+		case AccessServiceListJoinTokensProcedure:
+			accessServiceListJoinTokensHandler.ServeHTTP(w, r)
+		case AccessServiceCreateJoinTokenProcedure:
+			accessServiceCreateJoinTokenHandler.ServeHTTP(w, r)
+		case AccessServiceRevokeJoinTokenProcedure:
+			accessServiceRevokeJoinTokenHandler.ServeHTTP(w, r)
+		case AccessServiceListAuditEntriesProcedure:
+			accessServiceListAuditEntriesHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -110,6 +541,58 @@ func NewAccessServiceHandler(svc AccessServiceHandler, opts ...connect.HandlerOp
 // UnimplementedAccessServiceHandler returns CodeUnimplemented from all methods.
 type UnimplementedAccessServiceHandler struct{}
 
+func (UnimplementedAccessServiceHandler) GetSelf(context.Context, *v1.GetSelfRequest) (*v1.GetSelfResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sonde.v1.AccessService.GetSelf is not implemented"))
+}
+
+func (UnimplementedAccessServiceHandler) ChangePassword(context.Context, *v1.ChangePasswordRequest) (*v1.ChangePasswordResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sonde.v1.AccessService.ChangePassword is not implemented"))
+}
+
 func (UnimplementedAccessServiceHandler) CreateLoginLink(context.Context, *v1.CreateLoginLinkRequest) (*v1.CreateLoginLinkResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sonde.v1.AccessService.CreateLoginLink is not implemented"))
+}
+
+func (UnimplementedAccessServiceHandler) ListUsers(context.Context, *v1.ListUsersRequest) (*v1.ListUsersResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sonde.v1.AccessService.ListUsers is not implemented"))
+}
+
+func (UnimplementedAccessServiceHandler) CreateUser(context.Context, *v1.CreateUserRequest) (*v1.CreateUserResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sonde.v1.AccessService.CreateUser is not implemented"))
+}
+
+func (UnimplementedAccessServiceHandler) UpdateUser(context.Context, *v1.UpdateUserRequest) (*v1.UpdateUserResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sonde.v1.AccessService.UpdateUser is not implemented"))
+}
+
+func (UnimplementedAccessServiceHandler) RemoveUser(context.Context, *v1.RemoveUserRequest) (*v1.RemoveUserResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sonde.v1.AccessService.RemoveUser is not implemented"))
+}
+
+func (UnimplementedAccessServiceHandler) ListApiTokens(context.Context, *v1.ListApiTokensRequest) (*v1.ListApiTokensResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sonde.v1.AccessService.ListApiTokens is not implemented"))
+}
+
+func (UnimplementedAccessServiceHandler) CreateApiToken(context.Context, *v1.CreateApiTokenRequest) (*v1.CreateApiTokenResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sonde.v1.AccessService.CreateApiToken is not implemented"))
+}
+
+func (UnimplementedAccessServiceHandler) RevokeApiToken(context.Context, *v1.RevokeApiTokenRequest) (*v1.RevokeApiTokenResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sonde.v1.AccessService.RevokeApiToken is not implemented"))
+}
+
+func (UnimplementedAccessServiceHandler) ListJoinTokens(context.Context, *v1.ListJoinTokensRequest) (*v1.ListJoinTokensResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sonde.v1.AccessService.ListJoinTokens is not implemented"))
+}
+
+func (UnimplementedAccessServiceHandler) CreateJoinToken(context.Context, *v1.CreateJoinTokenRequest) (*v1.CreateJoinTokenResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sonde.v1.AccessService.CreateJoinToken is not implemented"))
+}
+
+func (UnimplementedAccessServiceHandler) RevokeJoinToken(context.Context, *v1.RevokeJoinTokenRequest) (*v1.RevokeJoinTokenResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sonde.v1.AccessService.RevokeJoinToken is not implemented"))
+}
+
+func (UnimplementedAccessServiceHandler) ListAuditEntries(context.Context, *v1.ListAuditEntriesRequest) (*v1.ListAuditEntriesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sonde.v1.AccessService.ListAuditEntries is not implemented"))
 }

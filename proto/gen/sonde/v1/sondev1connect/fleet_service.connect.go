@@ -43,6 +43,12 @@ const (
 	// FleetServiceRemoveAgentProcedure is the fully-qualified name of the FleetService's RemoveAgent
 	// RPC.
 	FleetServiceRemoveAgentProcedure = "/sonde.v1.FleetService/RemoveAgent"
+	// FleetServiceRotateCredentialProcedure is the fully-qualified name of the FleetService's
+	// RotateCredential RPC.
+	FleetServiceRotateCredentialProcedure = "/sonde.v1.FleetService/RotateCredential"
+	// FleetServiceRevokeCredentialProcedure is the fully-qualified name of the FleetService's
+	// RevokeCredential RPC.
+	FleetServiceRevokeCredentialProcedure = "/sonde.v1.FleetService/RevokeCredential"
 )
 
 // FleetServiceClient is a client for the sonde.v1.FleetService service.
@@ -57,6 +63,13 @@ type FleetServiceClient interface {
 	// RemoveAgent revokes the agent's credential, ends its session and takes it
 	// off the list. Its samples stay until retention removes them.
 	RemoveAgent(context.Context, *v1.RemoveAgentRequest) (*v1.RemoveAgentResponse, error)
+	// RotateCredential gives the agent a new credential over its open stream. The
+	// one before works until the agent has stored the new one.
+	// FAILED_PRECONDITION when the agent is not connected.
+	RotateCredential(context.Context, *v1.RotateCredentialRequest) (*v1.RotateCredentialResponse, error)
+	// RevokeCredential makes the agent's credentials useless and ends its session.
+	// It stays on the list; a join token made for it lets it in again.
+	RevokeCredential(context.Context, *v1.RevokeCredentialRequest) (*v1.RevokeCredentialResponse, error)
 }
 
 // NewFleetServiceClient constructs a client for the sonde.v1.FleetService service. By default, it
@@ -96,15 +109,29 @@ func NewFleetServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(fleetServiceMethods.ByName("RemoveAgent")),
 			connect.WithClientOptions(opts...),
 		),
+		rotateCredential: connect.NewClient[v1.RotateCredentialRequest, v1.RotateCredentialResponse](
+			httpClient,
+			baseURL+FleetServiceRotateCredentialProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("RotateCredential")),
+			connect.WithClientOptions(opts...),
+		),
+		revokeCredential: connect.NewClient[v1.RevokeCredentialRequest, v1.RevokeCredentialResponse](
+			httpClient,
+			baseURL+FleetServiceRevokeCredentialProcedure,
+			connect.WithSchema(fleetServiceMethods.ByName("RevokeCredential")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // fleetServiceClient implements FleetServiceClient.
 type fleetServiceClient struct {
-	listAgents  *connect.Client[v1.ListAgentsRequest, v1.ListAgentsResponse]
-	getAgent    *connect.Client[v1.GetAgentRequest, v1.GetAgentResponse]
-	updateAgent *connect.Client[v1.UpdateAgentRequest, v1.UpdateAgentResponse]
-	removeAgent *connect.Client[v1.RemoveAgentRequest, v1.RemoveAgentResponse]
+	listAgents       *connect.Client[v1.ListAgentsRequest, v1.ListAgentsResponse]
+	getAgent         *connect.Client[v1.GetAgentRequest, v1.GetAgentResponse]
+	updateAgent      *connect.Client[v1.UpdateAgentRequest, v1.UpdateAgentResponse]
+	removeAgent      *connect.Client[v1.RemoveAgentRequest, v1.RemoveAgentResponse]
+	rotateCredential *connect.Client[v1.RotateCredentialRequest, v1.RotateCredentialResponse]
+	revokeCredential *connect.Client[v1.RevokeCredentialRequest, v1.RevokeCredentialResponse]
 }
 
 // ListAgents calls sonde.v1.FleetService.ListAgents.
@@ -143,6 +170,24 @@ func (c *fleetServiceClient) RemoveAgent(ctx context.Context, req *v1.RemoveAgen
 	return nil, err
 }
 
+// RotateCredential calls sonde.v1.FleetService.RotateCredential.
+func (c *fleetServiceClient) RotateCredential(ctx context.Context, req *v1.RotateCredentialRequest) (*v1.RotateCredentialResponse, error) {
+	response, err := c.rotateCredential.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RevokeCredential calls sonde.v1.FleetService.RevokeCredential.
+func (c *fleetServiceClient) RevokeCredential(ctx context.Context, req *v1.RevokeCredentialRequest) (*v1.RevokeCredentialResponse, error) {
+	response, err := c.revokeCredential.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // FleetServiceHandler is an implementation of the sonde.v1.FleetService service.
 type FleetServiceHandler interface {
 	// ListAgents returns agents in the order of their names.
@@ -155,6 +200,13 @@ type FleetServiceHandler interface {
 	// RemoveAgent revokes the agent's credential, ends its session and takes it
 	// off the list. Its samples stay until retention removes them.
 	RemoveAgent(context.Context, *v1.RemoveAgentRequest) (*v1.RemoveAgentResponse, error)
+	// RotateCredential gives the agent a new credential over its open stream. The
+	// one before works until the agent has stored the new one.
+	// FAILED_PRECONDITION when the agent is not connected.
+	RotateCredential(context.Context, *v1.RotateCredentialRequest) (*v1.RotateCredentialResponse, error)
+	// RevokeCredential makes the agent's credentials useless and ends its session.
+	// It stays on the list; a join token made for it lets it in again.
+	RevokeCredential(context.Context, *v1.RevokeCredentialRequest) (*v1.RevokeCredentialResponse, error)
 }
 
 // NewFleetServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -190,6 +242,18 @@ func NewFleetServiceHandler(svc FleetServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(fleetServiceMethods.ByName("RemoveAgent")),
 		connect.WithHandlerOptions(opts...),
 	)
+	fleetServiceRotateCredentialHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceRotateCredentialProcedure,
+		svc.RotateCredential,
+		connect.WithSchema(fleetServiceMethods.ByName("RotateCredential")),
+		connect.WithHandlerOptions(opts...),
+	)
+	fleetServiceRevokeCredentialHandler := connect.NewUnaryHandlerSimple(
+		FleetServiceRevokeCredentialProcedure,
+		svc.RevokeCredential,
+		connect.WithSchema(fleetServiceMethods.ByName("RevokeCredential")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/sonde.v1.FleetService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case FleetServiceListAgentsProcedure:
@@ -200,6 +264,10 @@ func NewFleetServiceHandler(svc FleetServiceHandler, opts ...connect.HandlerOpti
 			fleetServiceUpdateAgentHandler.ServeHTTP(w, r)
 		case FleetServiceRemoveAgentProcedure:
 			fleetServiceRemoveAgentHandler.ServeHTTP(w, r)
+		case FleetServiceRotateCredentialProcedure:
+			fleetServiceRotateCredentialHandler.ServeHTTP(w, r)
+		case FleetServiceRevokeCredentialProcedure:
+			fleetServiceRevokeCredentialHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -223,4 +291,12 @@ func (UnimplementedFleetServiceHandler) UpdateAgent(context.Context, *v1.UpdateA
 
 func (UnimplementedFleetServiceHandler) RemoveAgent(context.Context, *v1.RemoveAgentRequest) (*v1.RemoveAgentResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sonde.v1.FleetService.RemoveAgent is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) RotateCredential(context.Context, *v1.RotateCredentialRequest) (*v1.RotateCredentialResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sonde.v1.FleetService.RotateCredential is not implemented"))
+}
+
+func (UnimplementedFleetServiceHandler) RevokeCredential(context.Context, *v1.RevokeCredentialRequest) (*v1.RevokeCredentialResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("sonde.v1.FleetService.RevokeCredential is not implemented"))
 }

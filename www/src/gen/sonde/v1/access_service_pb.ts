@@ -6,18 +6,138 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { ApiToken, AuditEntry, JoinToken, Role, User } from "./access_pb";
+import { file_sonde_v1_access } from "./access_pb";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file sonde/v1/access_service.proto.
  */
 export const file_sonde_v1_access_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1zb25kZS92MS9hY2Nlc3Nfc2VydmljZS5wcm90bxIIc29uZGUudjEiGAoWQ3JlYXRlTG9naW5MaW5rUmVxdWVzdCJXChdDcmVhdGVMb2dpbkxpbmtSZXNwb25zZRIMCgRwYXRoGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMmcKDUFjY2Vzc1NlcnZpY2USVgoPQ3JlYXRlTG9naW5MaW5rEiAuc29uZGUudjEuQ3JlYXRlTG9naW5MaW5rUmVxdWVzdBohLnNvbmRlLnYxLkNyZWF0ZUxvZ2luTGlua1Jlc3BvbnNlQixaKnNvbmRlLmRldi9zb25kZS9wcm90by9nZW4vc29uZGUvdjE7c29uZGV2MWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("Ch1zb25kZS92MS9hY2Nlc3Nfc2VydmljZS5wcm90bxIIc29uZGUudjEiEAoOR2V0U2VsZlJlcXVlc3QiswEKD0dldFNlbGZSZXNwb25zZRIMCgRuYW1lGAEgASgJEhwKBHJvbGUYAiABKA4yDi5zb25kZS52MS5Sb2xlEhwKBHVzZXIYAyABKAsyDi5zb25kZS52MS5Vc2VyEhoKEm1heV9yZXNldF9wYXNzd29yZBgEIAEoCBISCgpwdWJsaWNfdXJsGAUgASgJEhUKDW93bl9hdXRob3JpdHkYBiABKAgSDwoHdmVyc2lvbhgHIAEoCSI1ChVDaGFuZ2VQYXNzd29yZFJlcXVlc3QSDwoHY3VycmVudBgBIAEoCRILCgNuZXcYAiABKAkiGAoWQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSIpChZDcmVhdGVMb2dpbkxpbmtSZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkiVwoXQ3JlYXRlTG9naW5MaW5rUmVzcG9uc2USDAoEcGF0aBgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCISChBMaXN0VXNlcnNSZXF1ZXN0IjIKEUxpc3RVc2Vyc1Jlc3BvbnNlEh0KBXVzZXJzGAEgAygLMg4uc29uZGUudjEuVXNlciI/ChFDcmVhdGVVc2VyUmVxdWVzdBIMCgRuYW1lGAEgASgJEhwKBHJvbGUYAiABKA4yDi5zb25kZS52MS5Sb2xlInwKEkNyZWF0ZVVzZXJSZXNwb25zZRIcCgR1c2VyGAEgASgLMg4uc29uZGUudjEuVXNlchISCgpsb2dpbl9wYXRoGAIgASgJEjQKEGxvZ2luX2V4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImEKEVVwZGF0ZVVzZXJSZXF1ZXN0EgoKAmlkGAEgASgJEhwKBHJvbGUYAiABKA4yDi5zb25kZS52MS5Sb2xlEhUKCGRpc2FibGVkGAMgASgISACIAQFCCwoJX2Rpc2FibGVkIjIKElVwZGF0ZVVzZXJSZXNwb25zZRIcCgR1c2VyGAEgASgLMg4uc29uZGUudjEuVXNlciIfChFSZW1vdmVVc2VyUmVxdWVzdBIKCgJpZBgBIAEoCSIUChJSZW1vdmVVc2VyUmVzcG9uc2UiFgoUTGlzdEFwaVRva2Vuc1JlcXVlc3QiOwoVTGlzdEFwaVRva2Vuc1Jlc3BvbnNlEiIKBnRva2VucxgBIAMoCzISLnNvbmRlLnYxLkFwaVRva2VuIl0KFUNyZWF0ZUFwaVRva2VuUmVxdWVzdBIMCgRuYW1lGAEgASgJEhwKBHJvbGUYAiABKA4yDi5zb25kZS52MS5Sb2xlEhgKEGxpZmV0aW1lX3NlY29uZHMYAyABKA0iSwoWQ3JlYXRlQXBpVG9rZW5SZXNwb25zZRIhCgV0b2tlbhgBIAEoCzISLnNvbmRlLnYxLkFwaVRva2VuEg4KBnNlY3JldBgCIAEoCSIlChVSZXZva2VBcGlUb2tlblJlcXVlc3QSDAoEbmFtZRgBIAEoCSIYChZSZXZva2VBcGlUb2tlblJlc3BvbnNlIhcKFUxpc3RKb2luVG9rZW5zUmVxdWVzdCI9ChZMaXN0Sm9pblRva2Vuc1Jlc3BvbnNlEiMKBnRva2VucxgBIAMoCzITLnNvbmRlLnYxLkpvaW5Ub2tlbiLNAQoWQ3JlYXRlSm9pblRva2VuUmVxdWVzdBIMCgRuYW1lGAEgASgJEhgKEGxpZmV0aW1lX3NlY29uZHMYAiABKA0SDAoEdXNlcxgDIAEoDRI8CgZsYWJlbHMYBCADKAsyLC5zb25kZS52MS5DcmVhdGVKb2luVG9rZW5SZXF1ZXN0LkxhYmVsc0VudHJ5EhAKCGFnZW50X2lkGAUgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiTQoXQ3JlYXRlSm9pblRva2VuUmVzcG9uc2USIgoFdG9rZW4YASABKAsyEy5zb25kZS52MS5Kb2luVG9rZW4SDgoGc2VjcmV0GAIgASgJIiYKFlJldm9rZUpvaW5Ub2tlblJlcXVlc3QSDAoEbmFtZRgBIAEoCSIZChdSZXZva2VKb2luVG9rZW5SZXNwb25zZSJMChdMaXN0QXVkaXRFbnRyaWVzUmVxdWVzdBIOCgZiZWZvcmUYASABKAQSEQoJcGFnZV9zaXplGAIgASgFEg4KBnNlYXJjaBgDIAEoCSJPChhMaXN0QXVkaXRFbnRyaWVzUmVzcG9uc2USJQoHZW50cmllcxgBIAMoCzIULnNvbmRlLnYxLkF1ZGl0RW50cnkSDAoEbW9yZRgCIAEoCDKSCQoNQWNjZXNzU2VydmljZRJDCgdHZXRTZWxmEhguc29uZGUudjEuR2V0U2VsZlJlcXVlc3QaGS5zb25kZS52MS5HZXRTZWxmUmVzcG9uc2UiA5ACARJTCg5DaGFuZ2VQYXNzd29yZBIfLnNvbmRlLnYxLkNoYW5nZVBhc3N3b3JkUmVxdWVzdBogLnNvbmRlLnYxLkNoYW5nZVBhc3N3b3JkUmVzcG9uc2USVgoPQ3JlYXRlTG9naW5MaW5rEiAuc29uZGUudjEuQ3JlYXRlTG9naW5MaW5rUmVxdWVzdBohLnNvbmRlLnYxLkNyZWF0ZUxvZ2luTGlua1Jlc3BvbnNlEkkKCUxpc3RVc2VycxIaLnNvbmRlLnYxLkxpc3RVc2Vyc1JlcXVlc3QaGy5zb25kZS52MS5MaXN0VXNlcnNSZXNwb25zZSIDkAIBEkcKCkNyZWF0ZVVzZXISGy5zb25kZS52MS5DcmVhdGVVc2VyUmVxdWVzdBocLnNvbmRlLnYxLkNyZWF0ZVVzZXJSZXNwb25zZRJHCgpVcGRhdGVVc2VyEhsuc29uZGUudjEuVXBkYXRlVXNlclJlcXVlc3QaHC5zb25kZS52MS5VcGRhdGVVc2VyUmVzcG9uc2USRwoKUmVtb3ZlVXNlchIbLnNvbmRlLnYxLlJlbW92ZVVzZXJSZXF1ZXN0Ghwuc29uZGUudjEuUmVtb3ZlVXNlclJlc3BvbnNlElUKDUxpc3RBcGlUb2tlbnMSHi5zb25kZS52MS5MaXN0QXBpVG9rZW5zUmVxdWVzdBofLnNvbmRlLnYxLkxpc3RBcGlUb2tlbnNSZXNwb25zZSIDkAIBElMKDkNyZWF0ZUFwaVRva2VuEh8uc29uZGUudjEuQ3JlYXRlQXBpVG9rZW5SZXF1ZXN0GiAuc29uZGUudjEuQ3JlYXRlQXBpVG9rZW5SZXNwb25zZRJTCg5SZXZva2VBcGlUb2tlbhIfLnNvbmRlLnYxLlJldm9rZUFwaVRva2VuUmVxdWVzdBogLnNvbmRlLnYxLlJldm9rZUFwaVRva2VuUmVzcG9uc2USWAoOTGlzdEpvaW5Ub2tlbnMSHy5zb25kZS52MS5MaXN0Sm9pblRva2Vuc1JlcXVlc3QaIC5zb25kZS52MS5MaXN0Sm9pblRva2Vuc1Jlc3BvbnNlIgOQAgESVgoPQ3JlYXRlSm9pblRva2VuEiAuc29uZGUudjEuQ3JlYXRlSm9pblRva2VuUmVxdWVzdBohLnNvbmRlLnYxLkNyZWF0ZUpvaW5Ub2tlblJlc3BvbnNlElYKD1Jldm9rZUpvaW5Ub2tlbhIgLnNvbmRlLnYxLlJldm9rZUpvaW5Ub2tlblJlcXVlc3QaIS5zb25kZS52MS5SZXZva2VKb2luVG9rZW5SZXNwb25zZRJeChBMaXN0QXVkaXRFbnRyaWVzEiEuc29uZGUudjEuTGlzdEF1ZGl0RW50cmllc1JlcXVlc3QaIi5zb25kZS52MS5MaXN0QXVkaXRFbnRyaWVzUmVzcG9uc2UiA5ACAUIsWipzb25kZS5kZXYvc29uZGUvcHJvdG8vZ2VuL3NvbmRlL3YxO3NvbmRldjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_sonde_v1_access]);
+
+/**
+ * @generated from message sonde.v1.GetSelfRequest
+ */
+export type GetSelfRequest = Message<"sonde.v1.GetSelfRequest"> & {
+};
+
+/**
+ * Describes the message sonde.v1.GetSelfRequest.
+ * Use `create(GetSelfRequestSchema)` to create a new message.
+ */
+export const GetSelfRequestSchema: GenMessage<GetSelfRequest> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 0);
+
+/**
+ * @generated from message sonde.v1.GetSelfResponse
+ */
+export type GetSelfResponse = Message<"sonde.v1.GetSelfResponse"> & {
+  /**
+   * As in AuditEntry.actor.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: sonde.v1.Role role = 2;
+   */
+  role: Role;
+
+  /**
+   * Absent: the caller is no user but a token, or a session that a token or the
+   * server's start opened.
+   *
+   * @generated from field: sonde.v1.User user = 3;
+   */
+  user?: User | undefined;
+
+  /**
+   * The session was opened by a link, so a new password needs no current one.
+   *
+   * @generated from field: bool may_reset_password = 4;
+   */
+  mayResetPassword: boolean;
+
+  /**
+   * Base URL under which agents and people reach the server.
+   *
+   * @generated from field: string public_url = 5;
+   */
+  publicUrl: string;
+
+  /**
+   * The server has a certificate of its own authority, which join tokens name.
+   *
+   * @generated from field: bool own_authority = 6;
+   */
+  ownAuthority: boolean;
+
+  /**
+   * Version of the server.
+   *
+   * @generated from field: string version = 7;
+   */
+  version: string;
+};
+
+/**
+ * Describes the message sonde.v1.GetSelfResponse.
+ * Use `create(GetSelfResponseSchema)` to create a new message.
+ */
+export const GetSelfResponseSchema: GenMessage<GetSelfResponse> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 1);
+
+/**
+ * @generated from message sonde.v1.ChangePasswordRequest
+ */
+export type ChangePasswordRequest = Message<"sonde.v1.ChangePasswordRequest"> & {
+  /**
+   * May be empty when GetSelfResponse.may_reset_password.
+   *
+   * @generated from field: string current = 1;
+   */
+  current: string;
+
+  /**
+   * 12 to 256 characters.
+   *
+   * @generated from field: string new = 2;
+   */
+  new: string;
+};
+
+/**
+ * Describes the message sonde.v1.ChangePasswordRequest.
+ * Use `create(ChangePasswordRequestSchema)` to create a new message.
+ */
+export const ChangePasswordRequestSchema: GenMessage<ChangePasswordRequest> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 2);
+
+/**
+ * @generated from message sonde.v1.ChangePasswordResponse
+ */
+export type ChangePasswordResponse = Message<"sonde.v1.ChangePasswordResponse"> & {
+};
+
+/**
+ * Describes the message sonde.v1.ChangePasswordResponse.
+ * Use `create(ChangePasswordResponseSchema)` to create a new message.
+ */
+export const ChangePasswordResponseSchema: GenMessage<ChangePasswordResponse> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 3);
 
 /**
  * @generated from message sonde.v1.CreateLoginLinkRequest
  */
 export type CreateLoginLinkRequest = Message<"sonde.v1.CreateLoginLinkRequest"> & {
+  /**
+   * Empty: the caller.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
 };
 
 /**
@@ -25,7 +145,7 @@ export type CreateLoginLinkRequest = Message<"sonde.v1.CreateLoginLinkRequest"> 
  * Use `create(CreateLoginLinkRequestSchema)` to create a new message.
  */
 export const CreateLoginLinkRequestSchema: GenMessage<CreateLoginLinkRequest> = /*@__PURE__*/
-  messageDesc(file_sonde_v1_access_service, 0);
+  messageDesc(file_sonde_v1_access_service, 4);
 
 /**
  * @generated from message sonde.v1.CreateLoginLinkResponse
@@ -49,17 +169,502 @@ export type CreateLoginLinkResponse = Message<"sonde.v1.CreateLoginLinkResponse"
  * Use `create(CreateLoginLinkResponseSchema)` to create a new message.
  */
 export const CreateLoginLinkResponseSchema: GenMessage<CreateLoginLinkResponse> = /*@__PURE__*/
-  messageDesc(file_sonde_v1_access_service, 1);
+  messageDesc(file_sonde_v1_access_service, 5);
 
 /**
- * AccessService is how people get in. Every call needs a signed-in person or
- * an API token; without, UNAUTHENTICATED.
+ * @generated from message sonde.v1.ListUsersRequest
+ */
+export type ListUsersRequest = Message<"sonde.v1.ListUsersRequest"> & {
+};
+
+/**
+ * Describes the message sonde.v1.ListUsersRequest.
+ * Use `create(ListUsersRequestSchema)` to create a new message.
+ */
+export const ListUsersRequestSchema: GenMessage<ListUsersRequest> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 6);
+
+/**
+ * @generated from message sonde.v1.ListUsersResponse
+ */
+export type ListUsersResponse = Message<"sonde.v1.ListUsersResponse"> & {
+  /**
+   * @generated from field: repeated sonde.v1.User users = 1;
+   */
+  users: User[];
+};
+
+/**
+ * Describes the message sonde.v1.ListUsersResponse.
+ * Use `create(ListUsersResponseSchema)` to create a new message.
+ */
+export const ListUsersResponseSchema: GenMessage<ListUsersResponse> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 7);
+
+/**
+ * @generated from message sonde.v1.CreateUserRequest
+ */
+export type CreateUserRequest = Message<"sonde.v1.CreateUserRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: sonde.v1.Role role = 2;
+   */
+  role: Role;
+};
+
+/**
+ * Describes the message sonde.v1.CreateUserRequest.
+ * Use `create(CreateUserRequestSchema)` to create a new message.
+ */
+export const CreateUserRequestSchema: GenMessage<CreateUserRequest> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 8);
+
+/**
+ * @generated from message sonde.v1.CreateUserResponse
+ */
+export type CreateUserResponse = Message<"sonde.v1.CreateUserResponse"> & {
+  /**
+   * @generated from field: sonde.v1.User user = 1;
+   */
+  user?: User | undefined;
+
+  /**
+   * As in CreateLoginLinkResponse, but for 3 days.
+   *
+   * @generated from field: string login_path = 2;
+   */
+  loginPath: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp login_expires_at = 3;
+   */
+  loginExpiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message sonde.v1.CreateUserResponse.
+ * Use `create(CreateUserResponseSchema)` to create a new message.
+ */
+export const CreateUserResponseSchema: GenMessage<CreateUserResponse> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 9);
+
+/**
+ * @generated from message sonde.v1.UpdateUserRequest
+ */
+export type UpdateUserRequest = Message<"sonde.v1.UpdateUserRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Unspecified: stays.
+   *
+   * @generated from field: sonde.v1.Role role = 2;
+   */
+  role: Role;
+
+  /**
+   * @generated from field: optional bool disabled = 3;
+   */
+  disabled?: boolean | undefined;
+};
+
+/**
+ * Describes the message sonde.v1.UpdateUserRequest.
+ * Use `create(UpdateUserRequestSchema)` to create a new message.
+ */
+export const UpdateUserRequestSchema: GenMessage<UpdateUserRequest> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 10);
+
+/**
+ * @generated from message sonde.v1.UpdateUserResponse
+ */
+export type UpdateUserResponse = Message<"sonde.v1.UpdateUserResponse"> & {
+  /**
+   * @generated from field: sonde.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * Describes the message sonde.v1.UpdateUserResponse.
+ * Use `create(UpdateUserResponseSchema)` to create a new message.
+ */
+export const UpdateUserResponseSchema: GenMessage<UpdateUserResponse> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 11);
+
+/**
+ * @generated from message sonde.v1.RemoveUserRequest
+ */
+export type RemoveUserRequest = Message<"sonde.v1.RemoveUserRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message sonde.v1.RemoveUserRequest.
+ * Use `create(RemoveUserRequestSchema)` to create a new message.
+ */
+export const RemoveUserRequestSchema: GenMessage<RemoveUserRequest> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 12);
+
+/**
+ * @generated from message sonde.v1.RemoveUserResponse
+ */
+export type RemoveUserResponse = Message<"sonde.v1.RemoveUserResponse"> & {
+};
+
+/**
+ * Describes the message sonde.v1.RemoveUserResponse.
+ * Use `create(RemoveUserResponseSchema)` to create a new message.
+ */
+export const RemoveUserResponseSchema: GenMessage<RemoveUserResponse> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 13);
+
+/**
+ * @generated from message sonde.v1.ListApiTokensRequest
+ */
+export type ListApiTokensRequest = Message<"sonde.v1.ListApiTokensRequest"> & {
+};
+
+/**
+ * Describes the message sonde.v1.ListApiTokensRequest.
+ * Use `create(ListApiTokensRequestSchema)` to create a new message.
+ */
+export const ListApiTokensRequestSchema: GenMessage<ListApiTokensRequest> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 14);
+
+/**
+ * @generated from message sonde.v1.ListApiTokensResponse
+ */
+export type ListApiTokensResponse = Message<"sonde.v1.ListApiTokensResponse"> & {
+  /**
+   * @generated from field: repeated sonde.v1.ApiToken tokens = 1;
+   */
+  tokens: ApiToken[];
+};
+
+/**
+ * Describes the message sonde.v1.ListApiTokensResponse.
+ * Use `create(ListApiTokensResponseSchema)` to create a new message.
+ */
+export const ListApiTokensResponseSchema: GenMessage<ListApiTokensResponse> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 15);
+
+/**
+ * @generated from message sonde.v1.CreateApiTokenRequest
+ */
+export type CreateApiTokenRequest = Message<"sonde.v1.CreateApiTokenRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: sonde.v1.Role role = 2;
+   */
+  role: Role;
+
+  /**
+   * Seconds from now, at most ten years; 0: never.
+   *
+   * @generated from field: uint32 lifetime_seconds = 3;
+   */
+  lifetimeSeconds: number;
+};
+
+/**
+ * Describes the message sonde.v1.CreateApiTokenRequest.
+ * Use `create(CreateApiTokenRequestSchema)` to create a new message.
+ */
+export const CreateApiTokenRequestSchema: GenMessage<CreateApiTokenRequest> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 16);
+
+/**
+ * @generated from message sonde.v1.CreateApiTokenResponse
+ */
+export type CreateApiTokenResponse = Message<"sonde.v1.CreateApiTokenResponse"> & {
+  /**
+   * @generated from field: sonde.v1.ApiToken token = 1;
+   */
+  token?: ApiToken | undefined;
+
+  /**
+   * @generated from field: string secret = 2;
+   */
+  secret: string;
+};
+
+/**
+ * Describes the message sonde.v1.CreateApiTokenResponse.
+ * Use `create(CreateApiTokenResponseSchema)` to create a new message.
+ */
+export const CreateApiTokenResponseSchema: GenMessage<CreateApiTokenResponse> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 17);
+
+/**
+ * @generated from message sonde.v1.RevokeApiTokenRequest
+ */
+export type RevokeApiTokenRequest = Message<"sonde.v1.RevokeApiTokenRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message sonde.v1.RevokeApiTokenRequest.
+ * Use `create(RevokeApiTokenRequestSchema)` to create a new message.
+ */
+export const RevokeApiTokenRequestSchema: GenMessage<RevokeApiTokenRequest> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 18);
+
+/**
+ * @generated from message sonde.v1.RevokeApiTokenResponse
+ */
+export type RevokeApiTokenResponse = Message<"sonde.v1.RevokeApiTokenResponse"> & {
+};
+
+/**
+ * Describes the message sonde.v1.RevokeApiTokenResponse.
+ * Use `create(RevokeApiTokenResponseSchema)` to create a new message.
+ */
+export const RevokeApiTokenResponseSchema: GenMessage<RevokeApiTokenResponse> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 19);
+
+/**
+ * @generated from message sonde.v1.ListJoinTokensRequest
+ */
+export type ListJoinTokensRequest = Message<"sonde.v1.ListJoinTokensRequest"> & {
+};
+
+/**
+ * Describes the message sonde.v1.ListJoinTokensRequest.
+ * Use `create(ListJoinTokensRequestSchema)` to create a new message.
+ */
+export const ListJoinTokensRequestSchema: GenMessage<ListJoinTokensRequest> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 20);
+
+/**
+ * @generated from message sonde.v1.ListJoinTokensResponse
+ */
+export type ListJoinTokensResponse = Message<"sonde.v1.ListJoinTokensResponse"> & {
+  /**
+   * @generated from field: repeated sonde.v1.JoinToken tokens = 1;
+   */
+  tokens: JoinToken[];
+};
+
+/**
+ * Describes the message sonde.v1.ListJoinTokensResponse.
+ * Use `create(ListJoinTokensResponseSchema)` to create a new message.
+ */
+export const ListJoinTokensResponseSchema: GenMessage<ListJoinTokensResponse> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 21);
+
+/**
+ * @generated from message sonde.v1.CreateJoinTokenRequest
+ */
+export type CreateJoinTokenRequest = Message<"sonde.v1.CreateJoinTokenRequest"> & {
+  /**
+   * Empty: one is made up.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Seconds from now, at most ten years; 0: never.
+   *
+   * @generated from field: uint32 lifetime_seconds = 2;
+   */
+  lifetimeSeconds: number;
+
+  /**
+   * How many agents may enrol; 0: any number.
+   *
+   * @generated from field: uint32 uses = 3;
+   */
+  uses: number;
+
+  /**
+   * As in AgentLabels.
+   *
+   * @generated from field: map<string, string> labels = 4;
+   */
+  labels: { [key: string]: string };
+
+  /**
+   * As in JoinToken; then uses must be 0 or 1.
+   *
+   * @generated from field: string agent_id = 5;
+   */
+  agentId: string;
+};
+
+/**
+ * Describes the message sonde.v1.CreateJoinTokenRequest.
+ * Use `create(CreateJoinTokenRequestSchema)` to create a new message.
+ */
+export const CreateJoinTokenRequestSchema: GenMessage<CreateJoinTokenRequest> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 22);
+
+/**
+ * @generated from message sonde.v1.CreateJoinTokenResponse
+ */
+export type CreateJoinTokenResponse = Message<"sonde.v1.CreateJoinTokenResponse"> & {
+  /**
+   * @generated from field: sonde.v1.JoinToken token = 1;
+   */
+  token?: JoinToken | undefined;
+
+  /**
+   * With the fingerprint of the server's authority in it, where it has one.
+   *
+   * @generated from field: string secret = 2;
+   */
+  secret: string;
+};
+
+/**
+ * Describes the message sonde.v1.CreateJoinTokenResponse.
+ * Use `create(CreateJoinTokenResponseSchema)` to create a new message.
+ */
+export const CreateJoinTokenResponseSchema: GenMessage<CreateJoinTokenResponse> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 23);
+
+/**
+ * @generated from message sonde.v1.RevokeJoinTokenRequest
+ */
+export type RevokeJoinTokenRequest = Message<"sonde.v1.RevokeJoinTokenRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message sonde.v1.RevokeJoinTokenRequest.
+ * Use `create(RevokeJoinTokenRequestSchema)` to create a new message.
+ */
+export const RevokeJoinTokenRequestSchema: GenMessage<RevokeJoinTokenRequest> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 24);
+
+/**
+ * @generated from message sonde.v1.RevokeJoinTokenResponse
+ */
+export type RevokeJoinTokenResponse = Message<"sonde.v1.RevokeJoinTokenResponse"> & {
+};
+
+/**
+ * Describes the message sonde.v1.RevokeJoinTokenResponse.
+ * Use `create(RevokeJoinTokenResponseSchema)` to create a new message.
+ */
+export const RevokeJoinTokenResponseSchema: GenMessage<RevokeJoinTokenResponse> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 25);
+
+/**
+ * @generated from message sonde.v1.ListAuditEntriesRequest
+ */
+export type ListAuditEntriesRequest = Message<"sonde.v1.ListAuditEntriesRequest"> & {
+  /**
+   * Entries with smaller ids; 0: from the newest.
+   *
+   * @generated from field: uint64 before = 1;
+   */
+  before: bigint;
+
+  /**
+   * At most 1,000; 0 means 100.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * Only those whose actor, action, target or detail has this text in it,
+   * whatever the case of its letters.
+   *
+   * @generated from field: string search = 3;
+   */
+  search: string;
+};
+
+/**
+ * Describes the message sonde.v1.ListAuditEntriesRequest.
+ * Use `create(ListAuditEntriesRequestSchema)` to create a new message.
+ */
+export const ListAuditEntriesRequestSchema: GenMessage<ListAuditEntriesRequest> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 26);
+
+/**
+ * @generated from message sonde.v1.ListAuditEntriesResponse
+ */
+export type ListAuditEntriesResponse = Message<"sonde.v1.ListAuditEntriesResponse"> & {
+  /**
+   * @generated from field: repeated sonde.v1.AuditEntry entries = 1;
+   */
+  entries: AuditEntry[];
+
+  /**
+   * There are older ones that match.
+   *
+   * @generated from field: bool more = 2;
+   */
+  more: boolean;
+};
+
+/**
+ * Describes the message sonde.v1.ListAuditEntriesResponse.
+ * Use `create(ListAuditEntriesResponseSchema)` to create a new message.
+ */
+export const ListAuditEntriesResponseSchema: GenMessage<ListAuditEntriesResponse> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_access_service, 27);
+
+/**
+ * AccessService decides who may come in: people, programs and agents. Every call
+ * needs a signed-in person or an API token; without, UNAUTHENTICATED. A role that
+ * is not enough gets PERMISSION_DENIED; the one that is stands behind each call.
+ *
+ * Secrets are returned once, by the call that makes them. The server keeps their
+ * hashes.
  *
  * @generated from service sonde.v1.AccessService
  */
 export const AccessService: GenService<{
   /**
-   * CreateLoginLink makes a link that signs one browser in, once.
+   * GetSelf says who makes the call, and how this server is reached. Viewer.
+   *
+   * @generated from rpc sonde.v1.AccessService.GetSelf
+   */
+  getSelf: {
+    methodKind: "unary";
+    input: typeof GetSelfRequestSchema;
+    output: typeof GetSelfResponseSchema;
+  },
+  /**
+   * ChangePassword sets the caller's own password, and ends all other sessions of
+   * the caller. Viewer; FAILED_PRECONDITION when the caller is no user;
+   * INVALID_ARGUMENT when the current password is wrong (counted as a failed
+   * sign-in) or the new one is out of bounds.
+   *
+   * @generated from rpc sonde.v1.AccessService.ChangePassword
+   */
+  changePassword: {
+    methodKind: "unary";
+    input: typeof ChangePasswordRequestSchema;
+    output: typeof ChangePasswordResponseSchema;
+  },
+  /**
+   * CreateLoginLink makes a link that signs one browser in, once, for 15 minutes:
+   * as the caller, or as a user. Viewer for oneself, admin for another.
    *
    * @generated from rpc sonde.v1.AccessService.CreateLoginLink
    */
@@ -67,6 +672,122 @@ export const AccessService: GenService<{
     methodKind: "unary";
     input: typeof CreateLoginLinkRequestSchema;
     output: typeof CreateLoginLinkResponseSchema;
+  },
+  /**
+   * ListUsers returns all users in the order of their names. Admin.
+   *
+   * @generated from rpc sonde.v1.AccessService.ListUsers
+   */
+  listUsers: {
+    methodKind: "unary";
+    input: typeof ListUsersRequestSchema;
+    output: typeof ListUsersResponseSchema;
+  },
+  /**
+   * CreateUser adds a person, who gets in by the link in the response and chooses
+   * a password there. Admin; ALREADY_EXISTS when the name is taken;
+   * RESOURCE_EXHAUSTED at 10,000 users.
+   *
+   * @generated from rpc sonde.v1.AccessService.CreateUser
+   */
+  createUser: {
+    methodKind: "unary";
+    input: typeof CreateUserRequestSchema;
+    output: typeof CreateUserResponseSchema;
+  },
+  /**
+   * UpdateUser changes role or disabled. Disabling ends the user's sessions.
+   * Admin; FAILED_PRECONDITION when the caller would take the own role away.
+   *
+   * @generated from rpc sonde.v1.AccessService.UpdateUser
+   */
+  updateUser: {
+    methodKind: "unary";
+    input: typeof UpdateUserRequestSchema;
+    output: typeof UpdateUserResponseSchema;
+  },
+  /**
+   * RemoveUser removes a person and ends the sessions. Admin;
+   * FAILED_PRECONDITION for oneself.
+   *
+   * @generated from rpc sonde.v1.AccessService.RemoveUser
+   */
+  removeUser: {
+    methodKind: "unary";
+    input: typeof RemoveUserRequestSchema;
+    output: typeof RemoveUserResponseSchema;
+  },
+  /**
+   * ListApiTokens returns all tokens in the order of their names. Admin.
+   *
+   * @generated from rpc sonde.v1.AccessService.ListApiTokens
+   */
+  listApiTokens: {
+    methodKind: "unary";
+    input: typeof ListApiTokensRequestSchema;
+    output: typeof ListApiTokensResponseSchema;
+  },
+  /**
+   * CreateApiToken. Admin; ALREADY_EXISTS when the name is taken.
+   *
+   * @generated from rpc sonde.v1.AccessService.CreateApiToken
+   */
+  createApiToken: {
+    methodKind: "unary";
+    input: typeof CreateApiTokenRequestSchema;
+    output: typeof CreateApiTokenResponseSchema;
+  },
+  /**
+   * RevokeApiToken makes a token useless at once, also to streams that are open.
+   * Admin.
+   *
+   * @generated from rpc sonde.v1.AccessService.RevokeApiToken
+   */
+  revokeApiToken: {
+    methodKind: "unary";
+    input: typeof RevokeApiTokenRequestSchema;
+    output: typeof RevokeApiTokenResponseSchema;
+  },
+  /**
+   * ListJoinTokens returns all tokens in the order of their names. Operator.
+   *
+   * @generated from rpc sonde.v1.AccessService.ListJoinTokens
+   */
+  listJoinTokens: {
+    methodKind: "unary";
+    input: typeof ListJoinTokensRequestSchema;
+    output: typeof ListJoinTokensResponseSchema;
+  },
+  /**
+   * CreateJoinToken. Operator; ALREADY_EXISTS when the name is taken.
+   *
+   * @generated from rpc sonde.v1.AccessService.CreateJoinToken
+   */
+  createJoinToken: {
+    methodKind: "unary";
+    input: typeof CreateJoinTokenRequestSchema;
+    output: typeof CreateJoinTokenResponseSchema;
+  },
+  /**
+   * RevokeJoinToken: no agent enrols with it any more; those that have go on.
+   * Operator.
+   *
+   * @generated from rpc sonde.v1.AccessService.RevokeJoinToken
+   */
+  revokeJoinToken: {
+    methodKind: "unary";
+    input: typeof RevokeJoinTokenRequestSchema;
+    output: typeof RevokeJoinTokenResponseSchema;
+  },
+  /**
+   * ListAuditEntries returns entries, the newest first. Operator.
+   *
+   * @generated from rpc sonde.v1.AccessService.ListAuditEntries
+   */
+  listAuditEntries: {
+    methodKind: "unary";
+    input: typeof ListAuditEntriesRequestSchema;
+    output: typeof ListAuditEntriesResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_sonde_v1_access_service, 0);

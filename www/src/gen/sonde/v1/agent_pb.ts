@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sonde/v1/agent.proto.
  */
 export const file_sonde_v1_agent: GenFile = /*@__PURE__*/
-  fileDesc("ChRzb25kZS92MS9hZ2VudC5wcm90bxIIc29uZGUudjEi+AEKBUFnZW50EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSKwoGbGFiZWxzGAMgAygLMhsuc29uZGUudjEuQWdlbnQuTGFiZWxzRW50cnkSIQoEaG9zdBgEIAEoCzITLnNvbmRlLnYxLkhvc3RGYWN0cxIvCgtlbnJvbGxlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJQoGc3RhdHVzGAYgASgLMhUuc29uZGUudjEuQWdlbnRTdGF0dXMaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLwAQoJSG9zdEZhY3RzEhAKCGhvc3RuYW1lGAEgASgJEgoKAm9zGAIgASgJEgwKBGFyY2gYAyABKAkSDgoGa2VybmVsGAQgASgJEhIKCm9zX3JlbGVhc2UYBSABKAkSEQoJY3B1X21vZGVsGAYgASgJEhEKCWNwdV9jb3VudBgHIAEoDRIUCgxtZW1vcnlfYnl0ZXMYCCABKAQSEQoJY29udGFpbmVyGAkgASgJEi0KCWJvb3RlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNYWdlbnRfdmVyc2lvbhgLIAEoCSKHAwoLQWdlbnRTdGF0dXMSIwoFc3RhdGUYASABKA4yFC5zb25kZS52MS5BZ2VudFN0YXRlEjAKDGxhc3Rfc2Vlbl9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMY29ubmVjdGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhZGRyZXNzGAQgASgJEhoKEmNsb2NrX3NrZXdfc2Vjb25kcxgFIAEoARIaChJyb3VuZF90cmlwX3NlY29uZHMYBiABKAESDgoGc2VyaWVzGAcgASgNEh4KFnN1Ym1pc3Npb25faW50ZXJ2YWxfbXMYCCABKA0SFgoOc2FtcGxlc19zdG9yZWQYCSABKAQSFwoPc2FtcGxlc19yZWZ1c2VkGAogASgEEhIKCmxhc3RfZXJyb3IYCyABKAkSMQoNbGFzdF9lcnJvcl9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqggEKCkFnZW50U3RhdGUSGwoXQUdFTlRfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNBR0VOVF9TVEFURV9QRU5ESU5HEAESEgoOQUdFTlRfU1RBVEVfVVAQAhIUChBBR0VOVF9TVEFURV9MQVRFEAMSFAoQQUdFTlRfU1RBVEVfRE9XThAEQixaKnNvbmRlLmRldi9zb25kZS9wcm90by9nZW4vc29uZGUvdjE7c29uZGV2MWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("ChRzb25kZS92MS9hZ2VudC5wcm90bxIIc29uZGUudjEisgIKBUFnZW50EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSKwoGbGFiZWxzGAMgAygLMhsuc29uZGUudjEuQWdlbnQuTGFiZWxzRW50cnkSIQoEaG9zdBgEIAEoCzITLnNvbmRlLnYxLkhvc3RGYWN0cxIvCgtlbnJvbGxlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJQoGc3RhdHVzGAYgASgLMhUuc29uZGUudjEuQWdlbnRTdGF0dXMSOAoUY3JlZGVudGlhbF9pc3N1ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi8AEKCUhvc3RGYWN0cxIQCghob3N0bmFtZRgBIAEoCRIKCgJvcxgCIAEoCRIMCgRhcmNoGAMgASgJEg4KBmtlcm5lbBgEIAEoCRISCgpvc19yZWxlYXNlGAUgASgJEhEKCWNwdV9tb2RlbBgGIAEoCRIRCgljcHVfY291bnQYByABKA0SFAoMbWVtb3J5X2J5dGVzGAggASgEEhEKCWNvbnRhaW5lchgJIAEoCRItCglib290ZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDWFnZW50X3ZlcnNpb24YCyABKAkipwMKC0FnZW50U3RhdHVzEiMKBXN0YXRlGAEgASgOMhQuc29uZGUudjEuQWdlbnRTdGF0ZRIwCgxsYXN0X3NlZW5fYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGNvbm5lY3RlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHYWRkcmVzcxgEIAEoCRIaChJjbG9ja19za2V3X3NlY29uZHMYBSABKAESGgoScm91bmRfdHJpcF9zZWNvbmRzGAYgASgBEg4KBnNlcmllcxgHIAEoDRIeChZzdWJtaXNzaW9uX2ludGVydmFsX21zGAggASgNEhYKDnNhbXBsZXNfc3RvcmVkGAkgASgEEhcKD3NhbXBsZXNfcmVmdXNlZBgKIAEoBBISCgpsYXN0X2Vycm9yGAsgASgJEjEKDWxhc3RfZXJyb3JfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh4KBWNsb25lGA0gASgLMg8uc29uZGUudjEuQ2xvbmUiVwoFQ2xvbmUSKwoHc2Vlbl9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIaG9zdG5hbWUYAiABKAkSDwoHYWRkcmVzcxgDIAEoCSqCAQoKQWdlbnRTdGF0ZRIbChdBR0VOVF9TVEFURV9VTlNQRUNJRklFRBAAEhcKE0FHRU5UX1NUQVRFX1BFTkRJTkcQARISCg5BR0VOVF9TVEFURV9VUBACEhQKEEFHRU5UX1NUQVRFX0xBVEUQAxIUChBBR0VOVF9TVEFURV9ET1dOEARCLFoqc29uZGUuZGV2L3NvbmRlL3Byb3RvL2dlbi9zb25kZS92MTtzb25kZXYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * Agent is one enrolled metrics agent.
@@ -56,6 +56,14 @@ export type Agent = Message<"sonde.v1.Agent"> & {
    * @generated from field: sonde.v1.AgentStatus status = 6;
    */
   status?: AgentStatus | undefined;
+
+  /**
+   * When the credential that it connects with was given to it; absent: it has
+   * none, since it was revoked.
+   *
+   * @generated from field: google.protobuf.Timestamp credential_issued_at = 7;
+   */
+  credentialIssuedAt?: Timestamp | undefined;
 };
 
 /**
@@ -220,6 +228,14 @@ export type AgentStatus = Message<"sonde.v1.AgentStatus"> & {
    * @generated from field: google.protobuf.Timestamp last_error_at = 12;
    */
   lastErrorAt?: Timestamp | undefined;
+
+  /**
+   * A second machine that connects with this agent's credential; absent when
+   * none was seen since the server started.
+   *
+   * @generated from field: sonde.v1.Clone clone = 13;
+   */
+  clone?: Clone | undefined;
 };
 
 /**
@@ -228,6 +244,41 @@ export type AgentStatus = Message<"sonde.v1.AgentStatus"> & {
  */
 export const AgentStatusSchema: GenMessage<AgentStatus> = /*@__PURE__*/
   messageDesc(file_sonde_v1_agent, 2);
+
+/**
+ * Clone is an agent that was copied together with its credential: two processes
+ * that say to be the same agent. The one that was connected first keeps the
+ * stream, the other is turned away.
+ *
+ * @generated from message sonde.v1.Clone
+ */
+export type Clone = Message<"sonde.v1.Clone"> & {
+  /**
+   * When it tried last.
+   *
+   * @generated from field: google.protobuf.Timestamp seen_at = 1;
+   */
+  seenAt?: Timestamp | undefined;
+
+  /**
+   * What it said its hostname is, and where it connected from.
+   *
+   * @generated from field: string hostname = 2;
+   */
+  hostname: string;
+
+  /**
+   * @generated from field: string address = 3;
+   */
+  address: string;
+};
+
+/**
+ * Describes the message sonde.v1.Clone.
+ * Use `create(CloneSchema)` to create a new message.
+ */
+export const CloneSchema: GenMessage<Clone> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_agent, 3);
 
 /**
  * AgentState is what the server can say of an agent now.

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sonde/v1/agent_service.proto.
  */
 export const file_sonde_v1_agent_service: GenFile = /*@__PURE__*/
-  fileDesc("Chxzb25kZS92MS9hZ2VudF9zZXJ2aWNlLnByb3RvEghzb25kZS52MSJGCg1FbnJvbGxSZXF1ZXN0EhIKCmpvaW5fdG9rZW4YASABKAkSIQoEaG9zdBgCIAEoCzITLnNvbmRlLnYxLkhvc3RGYWN0cyI2Cg5FbnJvbGxSZXNwb25zZRIQCghhZ2VudF9pZBgBIAEoCRISCgpjcmVkZW50aWFsGAIgASgJIvQBCg5Db25uZWN0UmVxdWVzdBIgCgVoZWxsbxgBIAEoCzIPLnNvbmRlLnYxLkhlbGxvSAASIgoGc2NoZW1hGAIgASgLMhAuc29uZGUudjEuU2NoZW1hSAASIAoFYmF0Y2gYAyABKAsyDy5zb25kZS52MS5CYXRjaEgAEh4KBHBvbmcYBCABKAsyDi5zb25kZS52MS5Qb25nSAASHgoEcGluZxgFIAEoCzIOLnNvbmRlLnYxLlBpbmdIABIvCg1jb25maWdfcmVzdWx0GAYgASgLMhYuc29uZGUudjEuQ29uZmlnUmVzdWx0SABCCQoHbWVzc2FnZSL3AQoPQ29ubmVjdFJlc3BvbnNlEiQKB3dlbGNvbWUYASABKAsyES5zb25kZS52MS5XZWxjb21lSAASHAoDYWNrGAIgASgLMg0uc29uZGUudjEuQWNrSAASHgoEcGluZxgDIAEoCzIOLnNvbmRlLnYxLlBpbmdIABIkCgdyZWZ1c2FsGAQgASgLMhEuc29uZGUudjEuUmVmdXNhbEgAEh4KBHBvbmcYBSABKAsyDi5zb25kZS52MS5Qb25nSAASLwoNY29uZmlnX3VwZGF0ZRgGIAEoCzIWLnNvbmRlLnYxLkNvbmZpZ1VwZGF0ZUgAQgkKB21lc3NhZ2UilAEKBUhlbGxvEhAKCGFnZW50X2lkGAEgASgJEg8KB2Jvb3RfaWQYAiABKAwSIQoEaG9zdBgDIAEoCzITLnNvbmRlLnYxLkhvc3RGYWN0cxIQCghmZWF0dXJlcxgEIAMoCRIeChZzdWJtaXNzaW9uX2ludGVydmFsX21zGAUgASgNEhMKC2NvbmZpZ19oYXNoGAYgASgGIoMBCgdXZWxjb21lEi8KC3NlcnZlcl90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkdXJhYmxlX3NlcRgCIAEoBBIQCghmZWF0dXJlcxgDIAMoCRIgCgZsaW1pdHMYBCABKAsyEC5zb25kZS52MS5MaW1pdHMibQoGTGltaXRzEhkKEW1heF9tZXNzYWdlX2J5dGVzGAEgASgNEhIKCm1heF9zZXJpZXMYAiABKA0SHQoVbWF4X2JhdGNoZXNfaW5fZmxpZ2h0GAMgASgNEhUKDW1heF9mdXR1cmVfbXMYBCABKA0iIwoDQWNrEgsKA3NlcRgBIAEoBBIPCgdib290X2lkGAIgASgMInEKB1JlZnVzYWwSCwoDc2VxGAEgASgEEg8KB2Jvb3RfaWQYAiABKAwSJwoGcmVhc29uGAMgASgOMhcuc29uZGUudjEuUmVmdXNhbFJlYXNvbhIPCgdzYW1wbGVzGAQgASgEEg4KBmRldGFpbBgFIAEoCSISCgRQaW5nEgoKAmlkGAEgASgEIiYKBFBvbmcSCgoCaWQYASABKAQSEgoKdW5peF9uYW5vcxgCIAEoBiJCCgxDb25maWdVcGRhdGUSDAoEaGFzaBgBIAEoBhIkCghzZXR0aW5ncxgCIAEoCzISLnNvbmRlLnYxLlNldHRpbmdzImIKDENvbmZpZ1Jlc3VsdBIMCgRoYXNoGAEgASgGEiQKBmVycm9ycxgCIAMoCzIULnNvbmRlLnYxLkZpZWxkRXJyb3ISHgoWc3VibWlzc2lvbl9pbnRlcnZhbF9tcxgDIAEoDSqfAQoNUmVmdXNhbFJlYXNvbhIeChpSRUZVU0FMX1JFQVNPTl9VTlNQRUNJRklFRBAAEhkKFVJFRlVTQUxfUkVBU09OX0ZVVFVSRRABEhoKFlJFRlVTQUxfUkVBU09OX1RPT19PTEQQAhIbChdSRUZVU0FMX1JFQVNPTl9DT05GTElDVBADEhoKFlJFRlVTQUxfUkVBU09OX0lOVkFMSUQQBDKPAQoMQWdlbnRTZXJ2aWNlEjsKBkVucm9sbBIXLnNvbmRlLnYxLkVucm9sbFJlcXVlc3QaGC5zb25kZS52MS5FbnJvbGxSZXNwb25zZRJCCgdDb25uZWN0Ehguc29uZGUudjEuQ29ubmVjdFJlcXVlc3QaGS5zb25kZS52MS5Db25uZWN0UmVzcG9uc2UoATABQixaKnNvbmRlLmRldi9zb25kZS9wcm90by9nZW4vc29uZGUvdjE7c29uZGV2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_sonde_v1_agent, file_sonde_v1_config, file_sonde_v1_sample]);
+  fileDesc("Chxzb25kZS92MS9hZ2VudF9zZXJ2aWNlLnByb3RvEghzb25kZS52MSJGCg1FbnJvbGxSZXF1ZXN0EhIKCmpvaW5fdG9rZW4YASABKAkSIQoEaG9zdBgCIAEoCzITLnNvbmRlLnYxLkhvc3RGYWN0cyI2Cg5FbnJvbGxSZXNwb25zZRIQCghhZ2VudF9pZBgBIAEoCRISCgpjcmVkZW50aWFsGAIgASgJIq0CCg5Db25uZWN0UmVxdWVzdBIgCgVoZWxsbxgBIAEoCzIPLnNvbmRlLnYxLkhlbGxvSAASIgoGc2NoZW1hGAIgASgLMhAuc29uZGUudjEuU2NoZW1hSAASIAoFYmF0Y2gYAyABKAsyDy5zb25kZS52MS5CYXRjaEgAEh4KBHBvbmcYBCABKAsyDi5zb25kZS52MS5Qb25nSAASHgoEcGluZxgFIAEoCzIOLnNvbmRlLnYxLlBpbmdIABIvCg1jb25maWdfcmVzdWx0GAYgASgLMhYuc29uZGUudjEuQ29uZmlnUmVzdWx0SAASNwoRY3JlZGVudGlhbF9yZXN1bHQYByABKAsyGi5zb25kZS52MS5DcmVkZW50aWFsUmVzdWx0SABCCQoHbWVzc2FnZSKwAgoPQ29ubmVjdFJlc3BvbnNlEiQKB3dlbGNvbWUYASABKAsyES5zb25kZS52MS5XZWxjb21lSAASHAoDYWNrGAIgASgLMg0uc29uZGUudjEuQWNrSAASHgoEcGluZxgDIAEoCzIOLnNvbmRlLnYxLlBpbmdIABIkCgdyZWZ1c2FsGAQgASgLMhEuc29uZGUudjEuUmVmdXNhbEgAEh4KBHBvbmcYBSABKAsyDi5zb25kZS52MS5Qb25nSAASLwoNY29uZmlnX3VwZGF0ZRgGIAEoCzIWLnNvbmRlLnYxLkNvbmZpZ1VwZGF0ZUgAEjcKEWNyZWRlbnRpYWxfdXBkYXRlGAcgASgLMhouc29uZGUudjEuQ3JlZGVudGlhbFVwZGF0ZUgAQgkKB21lc3NhZ2UilAEKBUhlbGxvEhAKCGFnZW50X2lkGAEgASgJEg8KB2Jvb3RfaWQYAiABKAwSIQoEaG9zdBgDIAEoCzITLnNvbmRlLnYxLkhvc3RGYWN0cxIQCghmZWF0dXJlcxgEIAMoCRIeChZzdWJtaXNzaW9uX2ludGVydmFsX21zGAUgASgNEhMKC2NvbmZpZ19oYXNoGAYgASgGIoMBCgdXZWxjb21lEi8KC3NlcnZlcl90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkdXJhYmxlX3NlcRgCIAEoBBIQCghmZWF0dXJlcxgDIAMoCRIgCgZsaW1pdHMYBCABKAsyEC5zb25kZS52MS5MaW1pdHMibQoGTGltaXRzEhkKEW1heF9tZXNzYWdlX2J5dGVzGAEgASgNEhIKCm1heF9zZXJpZXMYAiABKA0SHQoVbWF4X2JhdGNoZXNfaW5fZmxpZ2h0GAMgASgNEhUKDW1heF9mdXR1cmVfbXMYBCABKA0iIwoDQWNrEgsKA3NlcRgBIAEoBBIPCgdib290X2lkGAIgASgMInEKB1JlZnVzYWwSCwoDc2VxGAEgASgEEg8KB2Jvb3RfaWQYAiABKAwSJwoGcmVhc29uGAMgASgOMhcuc29uZGUudjEuUmVmdXNhbFJlYXNvbhIPCgdzYW1wbGVzGAQgASgEEg4KBmRldGFpbBgFIAEoCSISCgRQaW5nEgoKAmlkGAEgASgEIiYKBFBvbmcSCgoCaWQYASABKAQSEgoKdW5peF9uYW5vcxgCIAEoBiJCCgxDb25maWdVcGRhdGUSDAoEaGFzaBgBIAEoBhIkCghzZXR0aW5ncxgCIAEoCzISLnNvbmRlLnYxLlNldHRpbmdzImIKDENvbmZpZ1Jlc3VsdBIMCgRoYXNoGAEgASgGEiQKBmVycm9ycxgCIAMoCzIULnNvbmRlLnYxLkZpZWxkRXJyb3ISHgoWc3VibWlzc2lvbl9pbnRlcnZhbF9tcxgDIAEoDSImChBDcmVkZW50aWFsVXBkYXRlEhIKCmNyZWRlbnRpYWwYASABKAkiIQoQQ3JlZGVudGlhbFJlc3VsdBINCgVlcnJvchgBIAEoCSqfAQoNUmVmdXNhbFJlYXNvbhIeChpSRUZVU0FMX1JFQVNPTl9VTlNQRUNJRklFRBAAEhkKFVJFRlVTQUxfUkVBU09OX0ZVVFVSRRABEhoKFlJFRlVTQUxfUkVBU09OX1RPT19PTEQQAhIbChdSRUZVU0FMX1JFQVNPTl9DT05GTElDVBADEhoKFlJFRlVTQUxfUkVBU09OX0lOVkFMSUQQBDKPAQoMQWdlbnRTZXJ2aWNlEjsKBkVucm9sbBIXLnNvbmRlLnYxLkVucm9sbFJlcXVlc3QaGC5zb25kZS52MS5FbnJvbGxSZXNwb25zZRJCCgdDb25uZWN0Ehguc29uZGUudjEuQ29ubmVjdFJlcXVlc3QaGS5zb25kZS52MS5Db25uZWN0UmVzcG9uc2UoATABQixaKnNvbmRlLmRldi9zb25kZS9wcm90by9nZW4vc29uZGUvdjE7c29uZGV2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_sonde_v1_agent, file_sonde_v1_config, file_sonde_v1_sample]);
 
 /**
  * @generated from message sonde.v1.EnrollRequest
@@ -117,6 +117,12 @@ export type ConnectRequest = Message<"sonde.v1.ConnectRequest"> & {
      */
     value: ConfigResult;
     case: "configResult";
+  } | {
+    /**
+     * @generated from field: sonde.v1.CredentialResult credential_result = 7;
+     */
+    value: CredentialResult;
+    case: "credentialResult";
   } | { case: undefined; value?: undefined };
 };
 
@@ -170,6 +176,12 @@ export type ConnectResponse = Message<"sonde.v1.ConnectResponse"> & {
      */
     value: ConfigUpdate;
     case: "configUpdate";
+  } | {
+    /**
+     * @generated from field: sonde.v1.CredentialUpdate credential_update = 7;
+     */
+    value: CredentialUpdate;
+    case: "credentialUpdate";
   } | { case: undefined; value?: undefined };
 };
 
@@ -492,6 +504,49 @@ export const ConfigResultSchema: GenMessage<ConfigResult> = /*@__PURE__*/
   messageDesc(file_sonde_v1_agent_service, 12);
 
 /**
+ * CredentialUpdate is a new credential. The agent stores it and answers; the one
+ * before works until the server has the answer. Sent only to agents with the
+ * feature "credential-update".
+ *
+ * @generated from message sonde.v1.CredentialUpdate
+ */
+export type CredentialUpdate = Message<"sonde.v1.CredentialUpdate"> & {
+  /**
+   * @generated from field: string credential = 1;
+   */
+  credential: string;
+};
+
+/**
+ * Describes the message sonde.v1.CredentialUpdate.
+ * Use `create(CredentialUpdateSchema)` to create a new message.
+ */
+export const CredentialUpdateSchema: GenMessage<CredentialUpdate> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_agent_service, 13);
+
+/**
+ * CredentialResult answers CredentialUpdate.
+ *
+ * @generated from message sonde.v1.CredentialResult
+ */
+export type CredentialResult = Message<"sonde.v1.CredentialResult"> & {
+  /**
+   * Empty: the agent has stored the credential and connects with it from now on.
+   * Else it goes on with the one before.
+   *
+   * @generated from field: string error = 1;
+   */
+  error: string;
+};
+
+/**
+ * Describes the message sonde.v1.CredentialResult.
+ * Use `create(CredentialResultSchema)` to create a new message.
+ */
+export const CredentialResultSchema: GenMessage<CredentialResult> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_agent_service, 14);
+
+/**
  * @generated from enum sonde.v1.RefusalReason
  */
 export enum RefusalReason {
@@ -567,7 +622,8 @@ export const AgentService: GenService<{
    * INVALID_ARGUMENT for what breaks the rules below, naming what and where;
    * RESOURCE_EXHAUSTED for what is beyond a limit that Welcome stated;
    * UNAVAILABLE when the server stops, or cannot store: connect again later,
-   * or elsewhere.
+   * or elsewhere; ALREADY_EXISTS when another process with the same credential is
+   * connected and has been before: one of the two is a copy.
    *
    * @generated from rpc sonde.v1.AgentService.Connect
    */

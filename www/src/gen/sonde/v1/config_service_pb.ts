@@ -337,7 +337,8 @@ export const ListAgentConfigsResponseSchema: GenMessage<ListAgentConfigsResponse
 
 /**
  * ConfigService steers the fleet from one place. Every call needs a signed-in
- * person or an API token; without, UNAUTHENTICATED.
+ * person or an API token; without, UNAUTHENTICATED. Reading needs the role viewer,
+ * changing operator; less gets PERMISSION_DENIED.
  *
  * @generated from service sonde.v1.ConfigService
  */

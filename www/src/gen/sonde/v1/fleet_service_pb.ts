@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sonde/v1/fleet_service.proto.
  */
 export const file_sonde_v1_fleet_service: GenFile = /*@__PURE__*/
-  fileDesc("Chxzb25kZS92MS9mbGVldF9zZXJ2aWNlLnByb3RvEghzb25kZS52MSI6ChFMaXN0QWdlbnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJOChJMaXN0QWdlbnRzUmVzcG9uc2USHwoGYWdlbnRzGAEgAygLMg8uc29uZGUudjEuQWdlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIh0KD0dldEFnZW50UmVxdWVzdBIKCgJpZBgBIAEoCSIyChBHZXRBZ2VudFJlc3BvbnNlEh4KBWFnZW50GAEgASgLMg8uc29uZGUudjEuQWdlbnQicwoSVXBkYXRlQWdlbnRSZXF1ZXN0EgoKAmlkGAEgASgJEhEKBG5hbWUYAiABKAlIAIgBARIqCgZsYWJlbHMYAyABKAsyFS5zb25kZS52MS5BZ2VudExhYmVsc0gBiAEBQgcKBV9uYW1lQgkKB19sYWJlbHMibwoLQWdlbnRMYWJlbHMSMQoGbGFiZWxzGAEgAygLMiEuc29uZGUudjEuQWdlbnRMYWJlbHMuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI1ChNVcGRhdGVBZ2VudFJlc3BvbnNlEh4KBWFnZW50GAEgASgLMg8uc29uZGUudjEuQWdlbnQiIAoSUmVtb3ZlQWdlbnRSZXF1ZXN0EgoKAmlkGAEgASgJIhUKE1JlbW92ZUFnZW50UmVzcG9uc2UyvAIKDEZsZWV0U2VydmljZRJMCgpMaXN0QWdlbnRzEhsuc29uZGUudjEuTGlzdEFnZW50c1JlcXVlc3QaHC5zb25kZS52MS5MaXN0QWdlbnRzUmVzcG9uc2UiA5ACARJGCghHZXRBZ2VudBIZLnNvbmRlLnYxLkdldEFnZW50UmVxdWVzdBoaLnNvbmRlLnYxLkdldEFnZW50UmVzcG9uc2UiA5ACARJKCgtVcGRhdGVBZ2VudBIcLnNvbmRlLnYxLlVwZGF0ZUFnZW50UmVxdWVzdBodLnNvbmRlLnYxLlVwZGF0ZUFnZW50UmVzcG9uc2USSgoLUmVtb3ZlQWdlbnQSHC5zb25kZS52MS5SZW1vdmVBZ2VudFJlcXVlc3QaHS5zb25kZS52MS5SZW1vdmVBZ2VudFJlc3BvbnNlQixaKnNvbmRlLmRldi9zb25kZS9wcm90by9nZW4vc29uZGUvdjE7c29uZGV2MWIGcHJvdG8z", [file_sonde_v1_agent]);
+  fileDesc("Chxzb25kZS92MS9mbGVldF9zZXJ2aWNlLnByb3RvEghzb25kZS52MSI6ChFMaXN0QWdlbnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJOChJMaXN0QWdlbnRzUmVzcG9uc2USHwoGYWdlbnRzGAEgAygLMg8uc29uZGUudjEuQWdlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIh0KD0dldEFnZW50UmVxdWVzdBIKCgJpZBgBIAEoCSIyChBHZXRBZ2VudFJlc3BvbnNlEh4KBWFnZW50GAEgASgLMg8uc29uZGUudjEuQWdlbnQicwoSVXBkYXRlQWdlbnRSZXF1ZXN0EgoKAmlkGAEgASgJEhEKBG5hbWUYAiABKAlIAIgBARIqCgZsYWJlbHMYAyABKAsyFS5zb25kZS52MS5BZ2VudExhYmVsc0gBiAEBQgcKBV9uYW1lQgkKB19sYWJlbHMibwoLQWdlbnRMYWJlbHMSMQoGbGFiZWxzGAEgAygLMiEuc29uZGUudjEuQWdlbnRMYWJlbHMuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI1ChNVcGRhdGVBZ2VudFJlc3BvbnNlEh4KBWFnZW50GAEgASgLMg8uc29uZGUudjEuQWdlbnQiIAoSUmVtb3ZlQWdlbnRSZXF1ZXN0EgoKAmlkGAEgASgJIhUKE1JlbW92ZUFnZW50UmVzcG9uc2UiJQoXUm90YXRlQ3JlZGVudGlhbFJlcXVlc3QSCgoCaWQYASABKAkiGgoYUm90YXRlQ3JlZGVudGlhbFJlc3BvbnNlIiUKF1Jldm9rZUNyZWRlbnRpYWxSZXF1ZXN0EgoKAmlkGAEgASgJIjoKGFJldm9rZUNyZWRlbnRpYWxSZXNwb25zZRIeCgVhZ2VudBgBIAEoCzIPLnNvbmRlLnYxLkFnZW50MvIDCgxGbGVldFNlcnZpY2USTAoKTGlzdEFnZW50cxIbLnNvbmRlLnYxLkxpc3RBZ2VudHNSZXF1ZXN0Ghwuc29uZGUudjEuTGlzdEFnZW50c1Jlc3BvbnNlIgOQAgESRgoIR2V0QWdlbnQSGS5zb25kZS52MS5HZXRBZ2VudFJlcXVlc3QaGi5zb25kZS52MS5HZXRBZ2VudFJlc3BvbnNlIgOQAgESSgoLVXBkYXRlQWdlbnQSHC5zb25kZS52MS5VcGRhdGVBZ2VudFJlcXVlc3QaHS5zb25kZS52MS5VcGRhdGVBZ2VudFJlc3BvbnNlEkoKC1JlbW92ZUFnZW50Ehwuc29uZGUudjEuUmVtb3ZlQWdlbnRSZXF1ZXN0Gh0uc29uZGUudjEuUmVtb3ZlQWdlbnRSZXNwb25zZRJZChBSb3RhdGVDcmVkZW50aWFsEiEuc29uZGUudjEuUm90YXRlQ3JlZGVudGlhbFJlcXVlc3QaIi5zb25kZS52MS5Sb3RhdGVDcmVkZW50aWFsUmVzcG9uc2USWQoQUmV2b2tlQ3JlZGVudGlhbBIhLnNvbmRlLnYxLlJldm9rZUNyZWRlbnRpYWxSZXF1ZXN0GiIuc29uZGUudjEuUmV2b2tlQ3JlZGVudGlhbFJlc3BvbnNlQixaKnNvbmRlLmRldi9zb25kZS9wcm90by9nZW4vc29uZGUvdjE7c29uZGV2MWIGcHJvdG8z", [file_sonde_v1_agent]);
 
 /**
  * @generated from message sonde.v1.ListAgentsRequest
@@ -198,8 +198,73 @@ export const RemoveAgentResponseSchema: GenMessage<RemoveAgentResponse> = /*@__P
   messageDesc(file_sonde_v1_fleet_service, 8);
 
 /**
+ * @generated from message sonde.v1.RotateCredentialRequest
+ */
+export type RotateCredentialRequest = Message<"sonde.v1.RotateCredentialRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message sonde.v1.RotateCredentialRequest.
+ * Use `create(RotateCredentialRequestSchema)` to create a new message.
+ */
+export const RotateCredentialRequestSchema: GenMessage<RotateCredentialRequest> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_fleet_service, 9);
+
+/**
+ * @generated from message sonde.v1.RotateCredentialResponse
+ */
+export type RotateCredentialResponse = Message<"sonde.v1.RotateCredentialResponse"> & {
+};
+
+/**
+ * Describes the message sonde.v1.RotateCredentialResponse.
+ * Use `create(RotateCredentialResponseSchema)` to create a new message.
+ */
+export const RotateCredentialResponseSchema: GenMessage<RotateCredentialResponse> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_fleet_service, 10);
+
+/**
+ * @generated from message sonde.v1.RevokeCredentialRequest
+ */
+export type RevokeCredentialRequest = Message<"sonde.v1.RevokeCredentialRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message sonde.v1.RevokeCredentialRequest.
+ * Use `create(RevokeCredentialRequestSchema)` to create a new message.
+ */
+export const RevokeCredentialRequestSchema: GenMessage<RevokeCredentialRequest> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_fleet_service, 11);
+
+/**
+ * @generated from message sonde.v1.RevokeCredentialResponse
+ */
+export type RevokeCredentialResponse = Message<"sonde.v1.RevokeCredentialResponse"> & {
+  /**
+   * @generated from field: sonde.v1.Agent agent = 1;
+   */
+  agent?: Agent | undefined;
+};
+
+/**
+ * Describes the message sonde.v1.RevokeCredentialResponse.
+ * Use `create(RevokeCredentialResponseSchema)` to create a new message.
+ */
+export const RevokeCredentialResponseSchema: GenMessage<RevokeCredentialResponse> = /*@__PURE__*/
+  messageDesc(file_sonde_v1_fleet_service, 12);
+
+/**
  * FleetService is how people and programs see and name the agents. Every call
- * needs a signed-in person or an API token; without, UNAUTHENTICATED.
+ * needs a signed-in person or an API token; without, UNAUTHENTICATED. Reading needs
+ * the role viewer, changing operator; less gets PERMISSION_DENIED.
  *
  * @generated from service sonde.v1.FleetService
  */
@@ -245,6 +310,29 @@ export const FleetService: GenService<{
     methodKind: "unary";
     input: typeof RemoveAgentRequestSchema;
     output: typeof RemoveAgentResponseSchema;
+  },
+  /**
+   * RotateCredential gives the agent a new credential over its open stream. The
+   * one before works until the agent has stored the new one.
+   * FAILED_PRECONDITION when the agent is not connected.
+   *
+   * @generated from rpc sonde.v1.FleetService.RotateCredential
+   */
+  rotateCredential: {
+    methodKind: "unary";
+    input: typeof RotateCredentialRequestSchema;
+    output: typeof RotateCredentialResponseSchema;
+  },
+  /**
+   * RevokeCredential makes the agent's credentials useless and ends its session.
+   * It stays on the list; a join token made for it lets it in again.
+   *
+   * @generated from rpc sonde.v1.FleetService.RevokeCredential
+   */
+  revokeCredential: {
+    methodKind: "unary";
+    input: typeof RevokeCredentialRequestSchema;
+    output: typeof RevokeCredentialResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_sonde_v1_fleet_service, 0);
