@@ -1,5 +1,5 @@
 # `make help` lists the targets. Files and folders that targets make: bin/,
-# www/out, www/node_modules and .sonde/ (the data of `make up`).
+# www/out, www/out-demo, www/node_modules and .sonde/ (the data of `make up`).
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -44,6 +44,11 @@ www/node_modules/.installed: www/package.json www/package-lock.json
 up: build ## start the server and an agent on this machine, and print the link to open
 	@scripts/up.sh
 
+.PHONY: demo
+demo: www/node_modules/.installed ## build the demo in www/out-demo, for any static host; SONDE_BASE_PATH=/path for one below a path
+	cd www && SONDE_BASE_PATH=$(SONDE_BASE_PATH) npm run --silent build:demo
+	touch www/out-demo/.nojekyll
+
 .PHONY: generate
 generate: www/node_modules/.installed ## make the code that comes from proto/
 	www/node_modules/.bin/buf generate
@@ -55,7 +60,7 @@ docs: ## make the reference pages in docs/ that come from the code
 
 .PHONY: clean
 clean: ## remove everything that was built; the data of `make up` stays
-	rm -rf bin www/out www/.next www/node_modules
+	rm -rf bin www/out www/out-demo www/.next www/node_modules
 
 ## --- check
 
