@@ -102,8 +102,9 @@ func newWorld(t *testing.T) *world {
 	})
 	w.service = fleet.NewService(store, in, steering, time.Now)
 
+	audit := fleet.NewAudit(store, time.Now)
 	mux := http.NewServeMux()
-	mount := func(path string, h http.Handler) { mux.Handle(path, Observe(log, h)) }
+	mount := func(path string, h http.Handler) { mux.Handle(path, Observe(log, audit, h)) }
 	inside := func(path string, h http.Handler) {
 		mount(path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			h.ServeHTTP(w, r.WithContext(fleet.WithPrincipal(r.Context(), admin)))
@@ -112,7 +113,8 @@ func newWorld(t *testing.T) *world {
 	mount(NewAgentHandler(registrar, in, 1<<20))
 	inside(NewFleetHandler(w.service))
 	inside(NewConfigHandler(steering))
-	inside(NewAccessHandler(fleet.NewAccess(store, time.Now)))
+	access := fleet.NewAccess(store, time.Now)
+	inside(NewAccessHandler(access, fleet.NewAdmission(store, access, time.Now), audit, Reach{PublicURL: "http://sonde.example"}))
 	inside(NewHealthHandler(NewHealthChecker()))
 	for path, h := range NewReflectionHandlers() {
 		inside(path, h)
