@@ -68,10 +68,14 @@ func (c Changes) Run(ctx context.Context, change func(ctx context.Context, numbe
 		return ChangeReport{}, err
 	}
 	defer os.RemoveAll(dir)
+	host := filepath.Join(dir, "host") // has nothing in it
+	if err := os.Mkdir(host, 0o700); err != nil {
+		return ChangeReport{}, err
+	}
 	inForce := make(chan time.Time, 2*c.Agents)
 	agents := make([]*agent.Agent, c.Agents)
 	for i := range agents {
-		if agents[i], err = c.agent(filepath.Join(dir, fmt.Sprint(i)), dir, func() { inForce <- time.Now() }); err != nil {
+		if agents[i], err = c.agent(filepath.Join(dir, fmt.Sprint(i)), host, func() { inForce <- time.Now() }); err != nil {
 			return ChangeReport{}, err
 		}
 	}
@@ -86,16 +90,15 @@ func (c Changes) Run(ctx context.Context, change func(ctx context.Context, numbe
 	return reportOf(c, delays), errors.Join(running.Wait(), err)
 }
 
-// agent returns an agent that measures nothing but itself; dir has no files that
-// its collectors look for.
-func (c Changes) agent(state, dir string, inForce func()) (*agent.Agent, error) {
+// agent returns an agent that finds nothing to measure on its host but itself.
+func (c Changes) agent(state, host string, inForce func()) (*agent.Agent, error) {
 	return agent.New(agent.Config{
 		Server:             c.Server,
 		JoinToken:          c.JoinToken,
 		StateDir:           state,
-		ProcRoot:           dir,
-		SysRoot:            dir,
-		RootFS:             dir,
+		ProcRoot:           host,
+		SysRoot:            host,
+		RootFS:             host,
 		SubmissionInterval: time.Second,
 		DefaultProbes:      []string{"none"},
 		SpoolMaxBytes:      inMemory.MaxBytes,
