@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
-	"time"
 )
 
 // changes measures how soon a change of the configuration is in force at 1,000
@@ -29,20 +27,7 @@ func changes(ctx context.Context, dir, stateDir string) (results, error) {
 		return nil, fmt.Errorf("sonde bench config: %w:\n%s", p.err, p.output.String())
 	}
 	r := make(results)
-	return r, r.parseChanges(p.output.String())
+	return r, r.addQuantiles("in force", inForceLine, p.output.String())
 }
 
 var inForceLine = regexp.MustCompile(`(?m)^in force +p50 (\S+), p99 (\S+), max`)
-
-// parseChanges takes what `sonde bench config` reports.
-func (r results) parseChanges(report string) error {
-	m := inForceLine.FindStringSubmatch(report)
-	if m == nil {
-		return fmt.Errorf("the report of sonde bench config is not understood:\n%s", report)
-	}
-	p50, err50 := time.ParseDuration(m[1])
-	p99, err99 := time.ParseDuration(m[2])
-	r.add("in force p50", p50.Seconds())
-	r.add("in force p99", p99.Seconds())
-	return errors.Join(err50, err99)
-}
