@@ -58,7 +58,7 @@ func (s *configService) ApplyConfig(ctx context.Context, req *sondev1.ApplyConfi
 	describe(ctx, "config", req.Message)
 	r, err := s.steering.Apply(ctx, configFrom(req.Config), fleet.Proposal{
 		Author: author.ID, Message: req.Message, Base: req.BaseRevision,
-		Plan: fleet.RolloutPlan{StepsPercent: req.Plan.GetStepsPercent(), WatchSeconds: req.Plan.GetWatchSeconds()},
+		Plan: planFrom(req.Plan),
 	})
 	if err != nil {
 		return nil, err
@@ -74,7 +74,10 @@ func (s *configService) RollBack(ctx context.Context, req *sondev1.RollBackReque
 		return nil, err
 	}
 	describe(ctx, "config", fmt.Sprintf("back to revision %d: %s", req.ToRevision, req.Message))
-	r, err := s.steering.RollBack(ctx, req.ToRevision, fleet.Proposal{Author: author.ID, Message: req.Message, Base: req.BaseRevision})
+	r, err := s.steering.RollBack(ctx, req.ToRevision, fleet.Proposal{
+		Author: author.ID, Message: req.Message, Base: req.BaseRevision,
+		Plan: planFrom(req.Plan),
+	})
 	if err != nil {
 		return nil, err
 	}
