@@ -33,12 +33,12 @@ const open fleet.Role = ""
 
 // routes returns the handler of the one port.
 func (s *Server) routes(engine *query.Engine, registrar *fleet.Registrar, metrics *prometheus.Registry) (http.Handler, error) {
-	list, err := s.routeList(engine, registrar, metrics)
-	if err != nil {
+	var err error
+	if s.routed, err = s.routeList(engine, registrar, metrics); err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	for _, r := range list {
+	for _, r := range s.routed {
 		mux.Handle(r.pattern, r.handler)
 	}
 	return mux, nil

@@ -59,6 +59,7 @@ type Server struct {
 	audit    *fleet.Audit
 	steering *fleet.Steering
 	queries  *rpc.Queries
+	routed   []route
 
 	// connections is the context of all requests; it ends when the server stops.
 	connections context.Context
