@@ -9,6 +9,7 @@ import { SelectField, TextField } from "@/components/field";
 import { Notice } from "@/components/notice";
 import { type ApiToken, Role } from "@/gen/sonde/v1/access_pb";
 import type { CreateApiTokenResponse } from "@/gen/sonde/v1/access_service_pb";
+import { actorText } from "@/lib/actor";
 import { explain } from "@/lib/errors";
 import { useRuntime } from "@/lib/runtime";
 import { roleChoices, roleTexts } from "@/lib/self";
@@ -17,7 +18,7 @@ import { Ago, Cell, Missing, Row, Table } from "./list";
 import { nameProblem } from "./name";
 import { OnceDialog } from "./once-dialog";
 import { useApiTokens, useChange } from "./use-access";
-import { actorText, endText } from "./words";
+import { endText } from "./words";
 
 /** The token of the file admin-token, which the server looks after itself. */
 const ownName = "bootstrap";
@@ -43,7 +44,7 @@ export function ApiTokensTab({ nowMs }: { nowMs: number }) {
         <Table label="API tokens" columns={["Name", "Role", "Made", "Last used", "Expires", ""]}>
           {tokens.data.map((token) => (
             <Row key={token.name}>
-              <Cell className="font-medium max-wide:flex-1">
+              <Cell className="font-medium max-wide:basis-full max-wide:pr-8">
                 {token.name === ownName ? "File admin-token" : token.name}
                 {endText(token.expiresAt, nowMs).endsWith("ago") ? (
                   <span className="ml-2">
@@ -51,18 +52,18 @@ export function ApiTokensTab({ nowMs }: { nowMs: number }) {
                   </span>
                 ) : null}
               </Cell>
-              <Cell className="max-wide:order-3">{roleTexts[token.role]}</Cell>
-              <Cell name="Made" className="max-wide:order-4">
+              <Cell>{roleTexts[token.role]}</Cell>
+              <Cell name="Made">
                 <Ago at={token.createdAt} nowMs={nowMs} />
                 {token.createdBy ? <span className="text-ink-faint"> by {actorText(token.createdBy)}</span> : null}
               </Cell>
-              <Cell name="Last used" className="max-wide:order-5">
+              <Cell name="Last used">
                 <Ago at={token.lastUsedAt} nowMs={nowMs} />
               </Cell>
-              <Cell name="Expires" className="text-ink-soft max-wide:order-6">
+              <Cell name="Expires" className="text-ink-soft">
                 {endText(token.expiresAt, nowMs)}
               </Cell>
-              <Cell className="text-right max-wide:order-2">
+              <Cell className="text-right max-wide:absolute max-wide:top-1.5 max-wide:right-2">
                 {token.name === ownName ? null : (
                   <IconButton label={`Revoke ${token.name}`} icon="trash" onClick={() => setRevoking(token)} />
                 )}

@@ -7,9 +7,10 @@ import { inputLook } from "@/components/field";
 import { Icon } from "@/components/icon";
 import { EmptyState } from "@/components/states";
 import type { AuditEntry } from "@/gen/sonde/v1/access_pb";
+import { actorText } from "@/lib/actor";
 import { Ago, Cell, Missing, Row, Table } from "./list";
 import { useAudit } from "./use-access";
-import { actionText, actorText, targetText } from "./words";
+import { deedText } from "./words";
 
 /** Who changed what, the newest first. */
 export function AuditTab({ nowMs }: { nowMs: number }) {
@@ -71,10 +72,7 @@ function Entry({ entry, nowMs }: { entry: AuditEntry; nowMs: number }) {
         <span className={entry.actor ? "wrap-anywhere" : "font-normal text-ink-faint"}>{actorText(entry.actor)}</span>
       </Cell>
       <Cell className="max-wide:basis-full">
-        <span className="wrap-anywhere">
-          {actionText(entry)}
-          {entry.target ? <> {targetText(entry.target)}</> : null}
-        </span>
+        <span className="wrap-anywhere">{deedText(entry)}</span>
         {entry.errorCode ? (
           <span className="ml-2">
             <Badge tone="bad">Refused: {entry.errorCode.replaceAll("_", " ")}</Badge>

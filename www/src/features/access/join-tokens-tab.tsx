@@ -4,13 +4,14 @@ import { useState } from "react";
 import { Badge, LabelChip } from "@/components/badge";
 import { Button, IconButton } from "@/components/button";
 import type { JoinToken } from "@/gen/sonde/v1/access_pb";
+import { actorText } from "@/lib/actor";
 import { useAddHost } from "@/lib/add-host";
 import { useAgents } from "@/lib/agents";
 import { useRuntime } from "@/lib/runtime";
 import { ConfirmDialog } from "./confirm-dialog";
 import { Ago, Cell, Missing, Row, Table } from "./list";
 import { useChange, useJoinTokens } from "./use-access";
-import { actorText, endText, joinTokenState, usesText } from "./words";
+import { endText, joinTokenState, usesText } from "./words";
 
 /** The token of the file join-token, which the server looks after itself. */
 const ownName = "bootstrap";
@@ -39,7 +40,7 @@ export function JoinTokensTab({ nowMs }: { nowMs: number }) {
             const state = joinTokenState(token, nowMs);
             return (
               <Row key={token.name}>
-                <Cell className="font-medium max-wide:flex-1">
+                <Cell className="font-medium max-wide:basis-full max-wide:pr-8">
                   {token.name === ownName ? "File join-token" : token.name}
                   {state === "works" ? null : (
                     <span className="ml-2">
@@ -47,24 +48,24 @@ export function JoinTokensTab({ nowMs }: { nowMs: number }) {
                     </span>
                   )}
                 </Cell>
-                <Cell className="text-ink-soft max-wide:order-3">
+                <Cell className="text-ink-soft">
                   {token.agentId ? `only ${nameOf(token.agentId)}` : usesText(token)}
                 </Cell>
-                <Cell className="max-wide:order-4">
+                <Cell>
                   <span className="flex flex-wrap gap-1">
                     {Object.entries(token.labels).map(([name, value]) => (
                       <LabelChip key={name} name={name} value={value} />
                     ))}
                   </span>
                 </Cell>
-                <Cell name="Made" className="max-wide:order-5">
+                <Cell name="Made">
                   <Ago at={token.createdAt} nowMs={nowMs} />
                   {token.createdBy ? <span className="text-ink-faint"> by {actorText(token.createdBy)}</span> : null}
                 </Cell>
-                <Cell name="Expires" className="text-ink-soft max-wide:order-6">
+                <Cell name="Expires" className="text-ink-soft">
                   {endText(token.expiresAt, nowMs)}
                 </Cell>
-                <Cell className="text-right max-wide:order-2">
+                <Cell className="text-right max-wide:absolute max-wide:top-1.5 max-wide:right-2">
                   {token.name === ownName ? null : (
                     <IconButton label={`Revoke ${token.name}`} icon="trash" onClick={() => setRevoking(token)} />
                   )}

@@ -25,7 +25,7 @@ export function Table({ columns, label, children }: { columns: string[]; label: 
 
 export function Row({ children }: { children: ReactNode }) {
   return (
-    <tr className="max-wide:flex max-wide:flex-wrap max-wide:items-center max-wide:gap-x-3 max-wide:gap-y-1 max-wide:px-4 max-wide:py-3">
+    <tr className="relative max-wide:flex max-wide:flex-wrap max-wide:items-center max-wide:gap-x-3 max-wide:gap-y-1 max-wide:px-4 max-wide:py-3">
       {children}
     </tr>
   );

@@ -78,7 +78,7 @@ export function UsersTab({ nowMs }: { nowMs: number }) {
           <Table label="Users" columns={["Name", "Role", "Signs in by", "Last sign-in", ""]}>
             {users.data.map((user) => (
               <Row key={user.id}>
-                <Cell className="font-medium max-wide:flex-1">
+                <Cell className="font-medium max-wide:basis-full max-wide:pr-8">
                   {user.name}
                   {user.id === own ? <span className="ml-2 font-normal text-ink-faint">you</span> : null}
                   {user.disabled ? (
@@ -87,12 +87,12 @@ export function UsersTab({ nowMs }: { nowMs: number }) {
                     </span>
                   ) : null}
                 </Cell>
-                <Cell className="max-wide:order-3">{roleTexts[user.role]}</Cell>
-                <Cell className="text-ink-soft max-wide:order-4">{signsInBy(user)}</Cell>
-                <Cell name="Last sign-in" className="max-wide:order-5">
+                <Cell>{roleTexts[user.role]}</Cell>
+                <Cell className="text-ink-soft">{signsInBy(user)}</Cell>
+                <Cell name="Last sign-in">
                   <Ago at={user.lastSignInAt} nowMs={nowMs} />
                 </Cell>
-                <Cell className="text-right max-wide:order-2">
+                <Cell className="text-right max-wide:absolute max-wide:top-1.5 max-wide:right-2">
                   <Menu trigger={<IconButton label={`Actions for ${user.name}`} icon="more" />}>
                     {user.id === own ? null : (
                       <>

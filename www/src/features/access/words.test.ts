@@ -1,9 +1,10 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
-import { JoinTokenSchema } from "@/gen/sonde/v1/access_pb";
+import { AuditEntrySchema, JoinTokenSchema } from "@/gen/sonde/v1/access_pb";
+import { actorText, targetText } from "@/lib/actor";
 import { nameProblem } from "./name";
-import { actorText, endText, joinTokenState, targetText, usesText } from "./words";
+import { deedText, endText, joinTokenState, usesText } from "./words";
 
 describe("words", () => {
   it.each([
@@ -19,6 +20,15 @@ describe("words", () => {
     ["link", "start link"],
     ["", "a stranger"],
   ])("calls the actor %j %s", (actor, want) => expect(actorText(actor)).toBe(want));
+
+  it.each([
+    [{ action: "FleetService.RemoveAgent", target: "agent:web-1" }, "Removed host web-1"],
+    [{ action: "ConfigService.RollBack", target: "config" }, "Rolled back the configuration"],
+    [{ action: "New.Thing", target: "x" }, "New.Thing x"],
+    [{ action: "sign-in", target: "user:ada" }, "Signed in"],
+    [{ action: "sign-in", target: "user:ada", errorCode: "unauthenticated" }, "Tried to sign in as ada"],
+    [{ action: "sign-in-link", errorCode: "unauthenticated" }, "Tried to sign in"],
+  ])("says of %j: %s", (entry, want) => expect(deedText(create(AuditEntrySchema, entry))).toBe(want));
 
   it("says how a join token stands", () => {
     const token = (part: object) => create(JoinTokenSchema, { uses: 1, ...part });

@@ -1,5 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { AuditEntry, JoinToken } from "@/gen/sonde/v1/access_pb";
+import { actorText, targetText } from "@/lib/actor";
 import { format } from "@/lib/format";
 
 const actions: Record<string, string> = {
@@ -25,31 +26,12 @@ const actions: Record<string, string> = {
   "AccessService.RevokeJoinToken": "Revoked",
 };
 
-/** What was done, in words; one that is not known here by its name. */
-export function actionText(entry: AuditEntry): string {
-  return actions[entry.action] ?? entry.action;
-}
-
-const kinds: Record<string, string> = {
-  agent: "host",
-  user: "user",
-  token: "API token",
-  "join-token": "join token",
-};
-
-/** "agent:web-1" as "host web-1". */
-export function targetText(target: string): string {
-  const at = target.indexOf(":");
-  if (at < 0) return target === "config" ? "the configuration" : target;
-  const kind = kinds[target.slice(0, at)];
-  return kind ? `${kind} ${target.slice(at + 1)}` : target;
-}
-
-/** Who did it. */
-export function actorText(actor: string): string {
-  if (actor === "") return "a stranger";
-  if (actor === "link") return "start link";
-  return actor.startsWith("user:") ? actor.slice(5) : targetText(actor);
+/** What was done, and to what, in words; an action that is not known here by its name. */
+export function deedText(entry: AuditEntry): string {
+  const action = actions[entry.action] ?? entry.action;
+  if (!entry.action.startsWith("sign-")) return `${action} ${targetText(entry.target)}`.trim();
+  if (entry.errorCode === "") return action;
+  return `Tried to sign in${entry.target ? ` as ${actorText(entry.target)}` : ""}`;
 }
 
 export type TokenState = "works" | "expired" | "used up";

@@ -5,6 +5,7 @@ import { useState } from "react";
 import { Button } from "@/components/button";
 import { EmptyState } from "@/components/states";
 import type { Revision } from "@/gen/sonde/v1/config_pb";
+import { actorText } from "@/lib/actor";
 import { explain } from "@/lib/errors";
 import { formatAgo, formatMoment } from "@/lib/format";
 import { useCanSteer } from "@/lib/self";
@@ -43,7 +44,7 @@ export function HistoryTab({ revisions, nowMs }: { revisions: readonly Revision[
               </div>
               {revision.message ? <p className="mt-0.5 wrap-break-word">{revision.message}</p> : null}
               <p className="mt-0.5 text-xs wrap-break-word text-ink-faint">
-                {revision.author}
+                {actorText(revision.author)}
                 {revision.createdAt ? (
                   <>
                     {", "}
