@@ -264,9 +264,12 @@ var pages = map[string]struct {
 	"GET /readyz":  {"GET", "/readyz", 200, 200},
 	"/login":       {"GET", "/login", 200, 200},
 	"/logout":      {"POST", "/logout", 303, 303},
-	"/api/v1/":     {"GET", "/api/v1/query?query=1", 401, 200},
-	"GET /metrics": {"GET", "/metrics", 401, 200},
-	"/":            {"GET", "/", 401, 200},
+	// Without an identity provider there is none to send anybody to.
+	"GET /login/oidc":          {"GET", "/login/oidc", 404, 404},
+	"GET /login/oidc/callback": {"GET", "/login/oidc/callback?code=x&state=y", 404, 404},
+	"/api/v1/":                 {"GET", "/api/v1/query?query=1", 401, 200},
+	"GET /metrics":             {"GET", "/metrics", 401, 200},
+	"/":                        {"GET", "/", 401, 200},
 }
 
 // TestWhoMayOpen does the same with all other routes.

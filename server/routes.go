@@ -26,8 +26,8 @@ type route struct {
 }
 
 // open is the need of routes that stand outside of the guard: /healthz and
-// /readyz, which say nothing but that the process lives and can store; /login and
-// /logout, where people get in and out; and the AgentService, whose calls bring
+// /readyz, which say nothing but that the process lives and can store; /login…
+// and /logout, where people get in and out; and the AgentService, whose calls bring
 // secrets of their own.
 const open fleet.Role = ""
 
@@ -58,6 +58,8 @@ func (s *Server) routeList(engine *query.Engine, registrar *fleet.Registrar, met
 		{"GET /readyz", open, http.HandlerFunc(s.ready)},
 		{"/login", open, s.guard.Login()},
 		{"/logout", open, s.guard.Logout()},
+		{"GET /login/oidc", open, s.guard.OIDC()},
+		{"GET /login/oidc/callback", open, s.guard.OIDCCallback()},
 	}
 	call := func(need fleet.Role, path string, h http.Handler) {
 		if need != open {
@@ -81,7 +83,7 @@ func (s *Server) routeList(engine *query.Engine, registrar *fleet.Registrar, met
 	}
 	guarded("/api/v1/", access.Prometheus, promapi.New(engine))
 	guarded("GET /metrics", access.Prometheus, promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
-	guarded("/", access.Page, site)
+	guarded("/", s.guard.Page, site)
 	return list, nil
 }
 

@@ -144,6 +144,13 @@ func (s *Server) assemble(ctx context.Context, metrics *prometheus.Registry) err
 	s.access = fleet.NewAccess(s.control, time.Now)
 	s.audit = fleet.NewAudit(s.control, time.Now)
 	s.guard = access.New(s.access, s.audit, s.log, time.Now)
+	if s.config.OIDC.Issuer != "" {
+		oidc, err := s.config.OIDC.provider()
+		if err != nil {
+			return err
+		}
+		s.guard.UseOIDC(oidc, s.url)
+	}
 	if s.queries, err = rpc.NewQueries(engine, s.ingest, metrics); err != nil {
 		return err
 	}

@@ -4,7 +4,7 @@
 // token or the session of a signed-in browser, that a request ends soon after
 // its caller has lost the right to make it, that a browser's session cannot be
 // used by another site, and that no secret is logged. How a refusal looks is
-// up to who asks: see [RPC], [Prometheus] and [Page].
+// up to who asks: see [RPC], [Prometheus] and [Guard.Page].
 //
 // It does not decide what an RPC needs, and knows nothing of the credentials of
 // agents: those go through packages rpc and fleet.
@@ -41,6 +41,7 @@ type Guard struct {
 	failures *limiter
 	// strangers bounds the failed sign-ins in the audit log.
 	strangers *limiter
+	provider  *provider // nil for none
 	origin    *http.CrossOriginProtection
 }
 
@@ -118,30 +119,32 @@ func (g *Guard) Require(need fleet.Role, refuse Refusal, next http.Handler) http
 		}
 		ctx, cancel := context.WithCancelCause(r.Context())
 		defer cancel(nil)
-		defer g.watch(ctx, cancel, r, p)()
+		defer g.watch(ctx, cancel, r, p).Stop()
 		next.ServeHTTP(w, r.WithContext(fleet.WithPrincipal(ctx, p)))
 	})
 }
 
-// watch calls cancel once the caller of r is somebody else than p, or nobody. The
-// function that it returns ends it.
-func (g *Guard) watch(ctx context.Context, cancel context.CancelCauseFunc, r *http.Request, p fleet.Principal) (stop func()) {
-	var timer *time.Timer
-	timer = time.AfterFunc(recheckInterval, func() {
-		now, _, err := g.principal(r)
-		switch code := fleet.ErrorCode(err); {
-		case ctx.Err() != nil:
-			return
-		case err == nil && now.Role != p.Role:
-			cancel(fleet.Errorf(fleet.Unauthenticated, "the role of %s has changed: try again", p.ID))
-			return
-		case err != nil && (code == fleet.Unauthenticated || code == fleet.PermissionDenied):
-			cancel(err)
-			return
+// watch calls cancel once the caller of r is somebody else than p, or nobody. It
+// ends with ctx; most requests end before the timer that it returns.
+func (g *Guard) watch(ctx context.Context, cancel context.CancelCauseFunc, r *http.Request, p fleet.Principal) *time.Timer {
+	return time.AfterFunc(recheckInterval, func() {
+		if g.recheck(ctx, cancel, r, p); ctx.Err() == nil {
+			g.watch(ctx, cancel, r, p)
 		}
-		timer.Reset(recheckInterval)
 	})
-	return func() { timer.Stop() }
+}
+
+// recheck calls cancel if the caller of r is somebody else than p now, or nobody.
+// That it cannot be looked up ends nothing.
+func (g *Guard) recheck(ctx context.Context, cancel context.CancelCauseFunc, r *http.Request, p fleet.Principal) {
+	now, _, err := g.principal(r)
+	switch code := fleet.ErrorCode(err); {
+	case ctx.Err() != nil:
+	case err == nil && now.Role != p.Role:
+		cancel(fleet.Errorf(fleet.Unauthenticated, "the role of %s has changed: try again", p.ID))
+	case err != nil && (code == fleet.Unauthenticated || code == fleet.PermissionDenied):
+		cancel(err)
+	}
 }
 
 // principal returns who makes a request. extended is the session whose end has

@@ -48,6 +48,8 @@ type login struct {
 	Name string
 	// Error says why the last attempt failed.
 	Error string
+	// Provider is what the identity provider is called; empty for none.
+	Provider string
 }
 
 // Login serves /login.
@@ -64,7 +66,7 @@ func (g *Guard) Login() http.Handler {
 	return g.origin.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method {
 		case http.MethodGet, http.MethodHead:
-			writeLogin(w, r, http.StatusOK, login{Code: r.URL.Query().Get("code"), Next: "/"})
+			g.writeLogin(w, r, http.StatusOK, login{Code: r.URL.Query().Get("code"), Next: "/"})
 		case http.MethodPost:
 			g.signIn(w, r)
 		default:
@@ -79,7 +81,7 @@ func (g *Guard) signIn(w http.ResponseWriter, r *http.Request) {
 	if wait := g.failures.wait(from, g.now()); wait > 0 {
 		seconds := int((wait + time.Second - 1) / time.Second)
 		w.Header().Set("Retry-After", strconv.Itoa(seconds))
-		writeLogin(w, r, http.StatusTooManyRequests, login{
+		g.writeLogin(w, r, http.StatusTooManyRequests, login{
 			Next:  "/",
 			Error: "Too many attempts have failed from this address. Try again in " + strconv.Itoa(seconds) + " seconds.",
 		})
@@ -87,7 +89,7 @@ func (g *Guard) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
 	if err := r.ParseForm(); err != nil {
-		writeLogin(w, r, http.StatusBadRequest, login{Next: "/", Error: "The form could not be read."})
+		g.writeLogin(w, r, http.StatusBadRequest, login{Next: "/", Error: "The form could not be read."})
 		return
 	}
 	next := localPath(r.PostForm.Get("next"))
@@ -103,7 +105,7 @@ func (g *Guard) signIn(w http.ResponseWriter, r *http.Request) {
 		}
 		entry.ErrorCode = fleet.ErrorCode(err).String()
 		g.recordFailure(r, entry)
-		writeLogin(w, r, o.status, login{Next: next, Name: r.PostForm.Get("name"), Error: sentence(o.text)})
+		g.writeLogin(w, r, o.status, login{Next: next, Name: r.PostForm.Get("name"), Error: sentence(o.text)})
 		return
 	}
 	g.admit(w, r, session, p, entry)
@@ -183,7 +185,10 @@ func (g *Guard) Logout() http.Handler {
 	}))
 }
 
-func writeLogin(w http.ResponseWriter, r *http.Request, status int, page login) {
+func (g *Guard) writeLogin(w http.ResponseWriter, r *http.Request, status int, page login) {
+	if g.provider != nil {
+		page.Provider = g.provider.config.Name
+	}
 	var b bytes.Buffer
 	err := loginPage.Execute(&b, struct {
 		login

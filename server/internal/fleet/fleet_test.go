@@ -30,6 +30,7 @@ type world struct {
 	service   *fleet.Service
 	steering  *fleet.Steering
 	access    *fleet.Access
+	admission *fleet.Admission
 	live      *live
 	secrets   fleet.Secrets
 }
@@ -53,6 +54,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.service = fleet.NewService(store, w.live, w.steering, clock)
 	w.access = fleet.NewAccess(store, clock)
+	w.admission = fleet.NewAdmission(store, w.access, clock)
 	if w.secrets, err = fleet.Bootstrap(t.Context(), store, clock, fleet.Secrets{}); err != nil {
 		t.Fatal(err)
 	}
