@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 
 	"sonde.dev/sonde/server/internal/ingest"
@@ -15,9 +16,11 @@ import (
 
 // TLS modes of [Config.TLS].
 const (
-	// TLSAuto encrypts when a certificate is given, and else listens on
-	// loopback only.
+	// TLSAuto encrypts with the certificate that is given, or else, on any address
+	// that other machines can reach, with one of the server's own authority.
 	TLSAuto = "auto"
+	// TLSOwn encrypts with one of the server's own authority on any address.
+	TLSOwn = "own"
 	// TLSOff listens without encryption wherever it is told to.
 	TLSOff = "off"
 )
@@ -29,10 +32,13 @@ type Config struct {
 	DataDir string
 	// Listen is host:port; port 0 takes a free one.
 	Listen string
-	// TLS is TLSAuto or TLSOff.
+	// TLS is TLSAuto, TLSOwn or TLSOff.
 	TLS string
 	// TLSCert and TLSKey are PEM files, both or none.
 	TLSCert, TLSKey string
+	// TLSNames are further host names and addresses in a certificate of the
+	// server's own authority.
+	TLSNames []string
 	// PublicURL is what people put before the path of a page; empty: made from
 	// Listen.
 	PublicURL string
@@ -62,21 +68,22 @@ func (c Config) Check() error {
 	if c.DataDir == "" {
 		wrong("data-dir", "is empty")
 	}
-	host, _, err := net.SplitHostPort(c.Listen)
-	if err != nil {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		wrong("listen", "%q is not host:port", c.Listen)
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		wrong("tls-cert", "tls-cert and tls-key are given both or not at all")
 	}
 	switch {
-	case c.TLS != TLSAuto && c.TLS != TLSOff:
-		wrong("tls", "%q is neither %s nor %s", c.TLS, TLSAuto, TLSOff)
-	case c.TLS == TLSOff && c.TLSCert != "":
-		wrong("tls", "is off, and a certificate is given: which one?")
-	case c.TLS == TLSAuto && c.TLSCert == "" && err == nil && !loopback(host):
-		wrong("listen", "%s can be reached from other machines, and without TLS anybody on the way could read the "+
-			"credentials: give --tls-cert and --tls-key, or say --tls=off if something in front of it encrypts", c.Listen)
+	case c.TLS != TLSAuto && c.TLS != TLSOwn && c.TLS != TLSOff:
+		wrong("tls", "%q is none of %s, %s and %s", c.TLS, TLSAuto, TLSOwn, TLSOff)
+	case c.TLS != TLSAuto && c.TLSCert != "":
+		wrong("tls", "is %s, and a certificate is given: which one?", c.TLS)
+	}
+	for _, name := range c.TLSNames {
+		if name == "" || strings.ContainsAny(name, " /:") && net.ParseIP(name) == nil {
+			wrong("tls-names", "%q is neither a host name nor an address", name)
+		}
 	}
 	if c.TLSCert != "" && c.TLSKey != "" {
 		if _, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey); err != nil {

@@ -31,6 +31,7 @@ import (
 
 	"sonde.dev/sonde/internal/buildinfo"
 	"sonde.dev/sonde/server/internal/access"
+	"sonde.dev/sonde/server/internal/certificate"
 	"sonde.dev/sonde/server/internal/fleet"
 	"sonde.dev/sonde/server/internal/ingest"
 	"sonde.dev/sonde/server/internal/rpc"
@@ -50,6 +51,11 @@ type Server struct {
 	listener net.Listener
 	http     *http.Server
 	url      string
+
+	// certificate is what the port shows; nil without TLS. authority is set when
+	// that is the server's own.
+	certificate certificate.Source
+	authority   *certificate.Authority
 
 	control  *sqlite.Store
 	samples  *local.Store
@@ -84,14 +90,14 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 	if s.listener, err = listen(ctx, c.Listen); err != nil {
 		return nil, err
 	}
-	s.url = c.PublicURL
-	if s.url == "" {
-		s.url = scheme(c) + "://" + s.listener.Addr().String()
+	if err := s.secure(); err != nil {
+		return nil, err
 	}
+	s.url = s.publicURL()
 	if s.control, err = sqlite.Open(ctx, filepath.Join(c.DataDir, "fleet.db")); err != nil {
 		return nil, err
 	}
-	if err := bootstrap(ctx, s.control, c.DataDir); err != nil {
+	if err := s.bootstrap(ctx); err != nil {
 		return nil, err
 	}
 	metrics := prometheus.NewRegistry()
@@ -204,10 +210,14 @@ func (s *Server) Run(ctx context.Context) error {
 	group.Go(func() error { s.ingest.Run(ctx); return nil })
 	group.Go(func() error { s.steering.Run(ctx); return nil })
 	group.Go(func() error { s.guard.Run(ctx); return nil })
+	if s.certificate != nil {
+		group.Go(func() error { s.certificate.Run(ctx); return nil })
+	}
 	group.Go(func() error { return s.samples.Wait(ctx) })
 	group.Go(func() error { <-ctx.Done(); s.drain(); return nil })
 
 	s.log.Info("server began", "version", buildinfo.Version(), "address", s.listener.Addr().String(), "data_dir", s.config.DataDir)
+	s.introduceAuthority()
 	fmt.Fprintf(s.config.Out, "\n  Sonde is running. Open this link to sign in (it works once, for 15 minutes):\n\n    %s%s\n\n",
 		s.url, rpc.LoginPath(code))
 	err = group.Wait()
@@ -219,8 +229,9 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 func (s *Server) serve() error {
-	if s.config.TLSCert != "" {
-		return s.http.ServeTLS(s.listener, s.config.TLSCert, s.config.TLSKey)
+	if s.certificate != nil {
+		s.http.TLSConfig = certificate.Config(s.certificate)
+		return s.http.ServeTLS(s.listener, "", "")
 	}
 	return s.http.Serve(s.listener)
 }
@@ -271,13 +282,6 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	return l, nil
-}
-
-func scheme(c Config) string {
-	if c.TLSCert != "" {
-		return "https"
-	}
-	return "http"
 }
 
 func buildInfo() prometheus.Collector {

@@ -35,9 +35,10 @@ variable, a variable over the file.`,
 	fs.SortFlags = false
 	fs.StringVar(&config.DataDir, "data-dir", defaultDataDir(), "`folder` for everything that the server keeps")
 	fs.StringVar(&config.Listen, "listen", "127.0.0.1:7070", "`address` to listen on")
-	fs.StringVar(&config.TLS, "tls", server.TLSAuto, "auto: with --tls-cert, or on loopback without; off: without, on any address")
-	fs.StringVar(&config.TLSCert, "tls-cert", "", "PEM `file` of the certificate")
+	fs.StringVar(&config.TLS, "tls", server.TLSAuto, "auto: with --tls-cert, or else by an authority of the server's own, but on loopback without; own: by that authority on any address; off: without, on any address")
+	fs.StringVar(&config.TLSCert, "tls-cert", "", "PEM `file` of the certificate; it and its key are read again when they change")
 	fs.StringVar(&config.TLSKey, "tls-key", "", "PEM `file` of its key")
+	fs.StringSliceVar(&config.TLSNames, "tls-names", nil, "further host `names` and addresses in a certificate of the server's own authority")
 	fs.StringVar(&config.PublicURL, "public-url", "", "`URL` under which people reach the server (default made from --listen)")
 	fs.DurationVar(&config.Retention, "retention", 30*24*time.Hour, "how long samples are kept")
 	fs.Int64Var(&config.RetentionBytes, "retention-bytes", 0, "how many bytes samples may take on disk; 0 for no bound")
