@@ -79,6 +79,7 @@ type SpoolOptions struct {
 	FlushAfter  time.Duration
 	MemoryBytes int64
 	Unlocked    bool
+	Step        func(op string)
 }
 
 // Uplink is one agent's connection to its servers. Make it with [New].
@@ -131,6 +132,7 @@ func New(cfg Config) (*Uplink, error) {
 		FlushAfter:  cfg.Spool.FlushAfter,
 		MemoryBytes: cfg.Spool.MemoryBytes,
 		Unlocked:    cfg.Spool.Unlocked,
+		Step:        cfg.Spool.Step,
 		Encode:      newStoredEncoder().encode,
 		Logger:      cfg.Logger,
 	})
@@ -168,6 +170,11 @@ func (u *Uplink) Close() error {
 // Push hands over one tick, which must not change any more. It never waits for
 // the network or a disk, and is safe for concurrent use.
 func (u *Uplink) Push(t sample.Tick) { u.gathered.add(t) }
+
+// Submit ends the batch that is being gathered now rather than at its time. With
+// a FlushAfter of 0, all that was pushed before is on disk when it returns,
+// unless Stats say Degraded.
+func (u *Uplink) Submit() { u.seal() }
 
 // seal ends the batch that is being gathered, so that it can be sent.
 func (u *Uplink) seal() {
