@@ -15,6 +15,7 @@ package witness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -22,6 +23,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"sonde.dev/sonde/agent/internal/sample"
 	"sonde.dev/sonde/agent/internal/uplink"
@@ -145,23 +148,18 @@ func killAt(op string, nth int) func(string) {
 	}
 }
 
-// Run takes ticks and submits until ctx ends.
+// Run takes ticks until ctx ends; the uplink then ends as it always does. It
+// must be called once.
 func (w *Witness) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	sent := make(chan error, 1)
-	go func() { sent <- w.uplink.Run(ctx) }()
-	err := w.take(ctx)
-	if err != nil {
-		cancel()
-	}
-	if serr := <-sent; serr != nil {
-		return serr
-	}
-	if err == nil || ctx.Err() != nil {
-		return w.ledger.close()
-	}
-	return err
+	group, ctx := errgroup.WithContext(ctx)
+	// The last tick is to leave too.
+	uplinkCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	group.Go(func() error { return w.uplink.Run(uplinkCtx) })
+	group.Go(func() error {
+		defer stop()
+		return w.take(ctx)
+	})
+	return errors.Join(group.Wait(), w.ledger.close())
 }
 
 // Stats returns the counts as of now.
