@@ -104,6 +104,8 @@ func steps(ctx context.Context) []step {
 		{"bytes on sockets, 1 s", "1s counted: ", func() (results, error) { return ingest(ctx, *dir, everySecond, true) }},
 		{"bytes on sockets, 10 s", "10s counted: ", func() (results, error) { return ingest(ctx, *dir, everyTenSeconds, true) }},
 		{"idle agents", "idle agents: ", func() (results, error) { return ingest(ctx, *dir, idleAgents, false) }},
+		{"changes of the configuration", "", func() (results, error) { return changes(ctx, *dir, "/dev/shm") }},
+		{"the same on a disk", "on a disk: ", func() (results, error) { return changes(ctx, *dir, *dir) }},
 		{"queries", "", func() (results, error) { return queries(ctx, *dir, 100, 2**runs) }},
 		{"encoding", "", func() (results, error) { return encoding(ctx, *dir, *runs) }},
 		{"spool", "spool: ", func() (results, error) { return spooling(ctx, *dir, *runs) }},
