@@ -438,3 +438,44 @@ func TestClockSteps(t *testing.T) {
 		t.Errorf("the agent's page does not tell: %+v", list)
 	}
 }
+
+// TestDroppedSamplesAreTold leaves an agent samples that its spool may not keep:
+// once a server is back, it has by why, how many and of which time they were.
+func TestDroppedSamplesAreTold(t *testing.T) {
+	dir := t.TempDir()
+	s := startServer(t, dir)
+	c := newWitness(t, s, "w", s.url)
+	begin := time.Now().Add(-2 * time.Hour).Truncate(time.Second)
+	c.Past = witness.Past{Only: true}
+	p := startWitness(t, c)
+	await(t, "the agent to enrol", func() bool { return len(s.agents(t).Agents) == 1 })
+	s.kill()
+	p.stop(t)
+	c.Past = witness.Past{From: begin, To: begin.Add(time.Hour), Every: time.Second, Batch: 60, Only: true}
+	p = startWitness(t, c)
+	await(t, "an hour", func() bool { return ledger(t, c).Kept() == 3600 })
+	p.stop(t)
+
+	a := start(t, "sonde-agent", "--server", c.Servers, "--state-dir", c.StateDir,
+		"--default-probes", "none", "--spool-max-age", "1m")
+	await(t, "the agent to begin", func() bool { return contains(a.log, "agent began") })
+	s = startServer(t, dir)
+	seconds := func(t time.Time) string { return fmt.Sprint(t.Unix()) }
+	for expr, want := range map[string]string{
+		`sonde_agent_samples_dropped_total{reason="aged"}`:           fmt.Sprint(3600 * witness.Series),
+		`sonde_agent_dropped_first_timestamp_seconds{reason="aged"}`: seconds(begin),
+		`sonde_agent_dropped_last_timestamp_seconds{reason="aged"}`:  seconds(begin.Add(time.Hour - time.Second)),
+		`sum(sonde_agent_samples_dropped_total{reason!="aged"})`:     "0",
+		`count(sonde_agent_dropped_last_timestamp_seconds)`:          "1",
+	} {
+		var got []promSample
+		await(t, expr, func() bool { got = s.promQuery(t, expr); return len(got) > 0 })
+		if got[0].Value[1] != want {
+			t.Errorf("%s is %v, want %s", expr, got[0].Value[1], want)
+		}
+	}
+	stored, err := c.Stored(t.Context(), s.url, s.dir)
+	if err != nil || len(stored[0]) > 0 {
+		t.Errorf("%d samples that were dropped are stored, %v", len(stored[0]), err)
+	}
+}

@@ -217,7 +217,8 @@ type Stats struct {
 func (u *Uplink) Stats() Stats {
 	// The spool's come last: what gets there meanwhile must not count as
 	// acknowledged.
-	taken, dropped := u.gathered.counts()
+	taken, lost := u.gathered.counts()
+	dropped := lost.Samples
 	kept := u.found + u.kept.Load()
 	sp := u.spool.Stats()
 	gone := sp.Samples
@@ -237,6 +238,28 @@ func (u *Uplink) Stats() Stats {
 		Oldest:     sp.Oldest,
 		Degraded:   sp.Degraded != nil,
 	}
+}
+
+// unkept is why batches were dropped that the spool could not take: its disk
+// hung for long, or one was too large.
+const unkept = "unkept"
+
+// LossReasons are those for which samples may be dropped.
+func LossReasons() []string {
+	var names []string
+	for _, r := range spool.Reasons() {
+		names = append(names, r.String())
+	}
+	return append(names, unkept)
+}
+
+// Lost returns what was dropped for the reason of the place i in [LossReasons].
+func (u *Uplink) Lost(i int) spool.Lost {
+	if reasons := spool.Reasons(); i < len(reasons) {
+		return u.spool.Lost(reasons[i])
+	}
+	_, lost := u.gathered.counts()
+	return lost
 }
 
 // Connected reports whether a stream is open.
