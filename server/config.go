@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
 	"sonde.dev/sonde/server/internal/ingest"
+	"sonde.dev/sonde/server/internal/series"
 )
 
 // TLS modes of [Config.TLS].
@@ -56,6 +58,23 @@ type Config struct {
 	Logger *slog.Logger
 	// Out is where the link to the web application is printed.
 	Out io.Writer
+
+	faults faults
+}
+
+// faults are what tests break; the zero value is none.
+type faults struct {
+	// appender wraps the store that batches go to.
+	appender func(series.Appender) series.Appender
+	// flush is [local.Options.Flush].
+	flush func(*os.File) error
+}
+
+func (f faults) wrap(store series.Appender) series.Appender {
+	if f.appender == nil {
+		return store
+	}
+	return f.appender(store)
 }
 
 // Check returns all that is wrong with c and can be seen without opening

@@ -112,6 +112,7 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 		MaxBytes:   c.RetentionBytes,
 		Logger:     c.Logger,
 		Registerer: metrics,
+		Flush:      c.faults.flush,
 	})
 	if err != nil {
 		return nil, err
@@ -141,7 +142,7 @@ func (s *Server) assemble(ctx context.Context, metrics *prometheus.Registry) err
 	s.ingest = ingest.New(ingest.Config{
 		Registrar: registrar,
 		Steering:  s.steering,
-		Appender:  s.samples,
+		Appender:  s.config.faults.wrap(s.samples),
 		Limits:    s.config.limits(),
 		Logger:    s.log,
 		Metrics:   metrics,

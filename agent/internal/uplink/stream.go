@@ -112,8 +112,10 @@ func (u *Uplink) connect(ctx context.Context, server string, id identity) (welco
 	received := make(chan error, 1)
 	go func() { received <- s.receive(streamCtx, cancel) }()
 	err = s.send(ctx, received)
-	cancel(err)
 	c.CloseRequest()
+	if err != nil {
+		cancel(err)
+	} // else the server ends the stream, or the farewell is over
 	<-received
 	configuring.Wait()
 	return true, cause(streamCtx, err)

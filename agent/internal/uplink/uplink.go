@@ -80,6 +80,7 @@ type SpoolOptions struct {
 	FlushAfter  time.Duration
 	MemoryBytes int64
 	Unlocked    bool
+	Step        func(op string)
 }
 
 // Uplink is one agent's connection to its servers. Make it with [New].
@@ -141,6 +142,7 @@ func New(cfg Config) (*Uplink, error) {
 		FlushAfter:  cfg.Spool.FlushAfter,
 		MemoryBytes: cfg.Spool.MemoryBytes,
 		Unlocked:    cfg.Spool.Unlocked,
+		Step:        cfg.Spool.Step,
 		Encode:      newStoredEncoder().encode,
 		Logger:      cfg.Logger,
 	})
@@ -178,6 +180,11 @@ func (u *Uplink) Close() error {
 // Push hands over one tick, which must not change any more. It never waits for
 // the network or a disk, and is safe for concurrent use.
 func (u *Uplink) Push(t sample.Tick) { u.gathered.add(t) }
+
+// Submit ends the batch that is being gathered now rather than at its time. With
+// a FlushAfter of 0, all that was pushed before is on disk when it returns,
+// unless Stats say Degraded.
+func (u *Uplink) Submit() { u.seal() }
 
 // seal ends the batch that is being gathered, so that it can be sent.
 func (u *Uplink) seal() {
@@ -220,7 +227,8 @@ type Stats struct {
 func (u *Uplink) Stats() Stats {
 	// The spool's come last: what gets there meanwhile must not count as
 	// acknowledged.
-	taken, dropped := u.gathered.counts()
+	taken, lost := u.gathered.counts()
+	dropped := lost.Samples
 	kept := u.found + u.kept.Load()
 	sp := u.spool.Stats()
 	gone := sp.Samples
@@ -240,6 +248,28 @@ func (u *Uplink) Stats() Stats {
 		Oldest:     sp.Oldest,
 		Degraded:   sp.Degraded != nil,
 	}
+}
+
+// unkept is why batches were dropped that the spool could not take: its disk
+// hung for long, or one was too large.
+const unkept = "unkept"
+
+// LossReasons are those for which samples may be dropped.
+func LossReasons() []string {
+	var names []string
+	for _, r := range spool.Reasons() {
+		names = append(names, r.String())
+	}
+	return append(names, unkept)
+}
+
+// Lost returns what was dropped for the reason of the place i in [LossReasons].
+func (u *Uplink) Lost(i int) spool.Lost {
+	if reasons := spool.Reasons(); i < len(reasons) {
+		return u.spool.Lost(reasons[i])
+	}
+	_, lost := u.gathered.counts()
+	return lost
 }
 
 // Connected reports whether a stream is open.
