@@ -139,6 +139,7 @@ func (s *session) finish() {
 // receive handles what the agent sends until the stream ends.
 func (s *session) receive(ctx context.Context) error {
 	for {
+		s.silence.Reset(s.in.cfg.Limits.MaxSilence)
 		req, err := s.stream.Receive()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -146,7 +147,8 @@ func (s *session) receive(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.silence.Reset(s.in.cfg.Limits.MaxSilence)
+		// While the store keeps a batch waiting it is not the agent who is silent.
+		s.silence.Stop()
 		now := s.in.cfg.Now()
 		s.agent.lastSeen.Store(now.UnixMilli())
 		switch m := req.Message.(type) {
