@@ -129,6 +129,7 @@ func (s *Server) assemble(ctx context.Context, metrics *prometheus.Registry) err
 	if s.steering, err = fleet.NewSteering(ctx, s.control, time.Now, s.log); err != nil {
 		return err
 	}
+	s.steering.WatchFailures(failures{engine})
 	s.ingest = ingest.New(ingest.Config{
 		Registrar: registrar,
 		Steering:  s.steering,

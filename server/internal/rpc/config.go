@@ -56,7 +56,7 @@ func (s *configService) ApplyConfig(ctx context.Context, req *sondev1.ApplyConfi
 	}
 	r, err := s.steering.Apply(ctx, configFrom(req.Config), fleet.Proposal{
 		Author: author, Message: req.Message, Base: req.BaseRevision,
-		Plan: fleet.RolloutPlan{StepsPercent: req.Plan.GetStepsPercent(), WatchSeconds: req.Plan.GetWatchSeconds()},
+		Plan: planFrom(req.Plan),
 	})
 	if err != nil {
 		return nil, err
@@ -70,7 +70,10 @@ func (s *configService) RollBack(ctx context.Context, req *sondev1.RollBackReque
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.steering.RollBack(ctx, req.ToRevision, fleet.Proposal{Author: author, Message: req.Message, Base: req.BaseRevision})
+	r, err := s.steering.RollBack(ctx, req.ToRevision, fleet.Proposal{
+		Author: author, Message: req.Message, Base: req.BaseRevision,
+		Plan: planFrom(req.Plan),
+	})
 	if err != nil {
 		return nil, err
 	}
