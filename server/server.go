@@ -179,6 +179,7 @@ func (s *Server) assemble(ctx context.Context, metrics *prometheus.Registry) err
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		BaseContext:       func(net.Listener) context.Context { return s.connections },
+		ConnContext:       rpc.WithConn,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: 250,

@@ -49,8 +49,8 @@ type Limits struct {
 	// MaxFuture is how far ahead of the server's clock a sample may lie.
 	MaxFuture time.Duration
 	// MaxSilence ends a session whose agent has sent nothing for so long, not
-	// even a pong, so that an agent whose machine lost power is soon seen as
-	// down.
+	// even a pong: its process hangs. Of one whose machine lost power the
+	// transport learns sooner.
 	MaxSilence time.Duration
 }
 
@@ -60,20 +60,19 @@ var DefaultLimits = Limits{
 	MaxSeries:       20_000,
 	MaxInFlight:     64,
 	MaxFuture:       time.Minute,
-	MaxSilence:      4 * time.Second, // down within five seconds
+	MaxSilence:      10 * time.Second, // room for two pings
 }
 
 const (
-	// pingInterval is how often a session asks an agent that is silent for a
-	// sign of life.
-	pingInterval = 2 * time.Second
+	// pingInterval is how long a stream is idle, in either direction, before the
+	// session asks for a sign of life. A ping and its answer cost more than a
+	// batch does with its Ack.
+	pingInterval = 4 * time.Second
 	// pingGroup is how far apart the pings of different sessions are at least,
 	// when they are not at the same time.
 	pingGroup = 100 * time.Millisecond
-	// clockInterval is how often, about, it asks one that is not, for its clock
-	// and so that the agent hears something even while the store is slow. A ping
-	// costs as much as the Ack of a batch.
-	clockInterval = 5 * time.Second
+	// clockInterval is how often it asks an agent that is not idle, for its clock.
+	clockInterval = 30 * time.Second
 	// seenInterval is how often the store learns when agents were last seen.
 	seenInterval = 10 * time.Second
 )
