@@ -177,6 +177,11 @@ func StaleBase(base, newest uint64) error {
 	return Errorf(Conflict, "revision %d is the newest, and this change was made for revision %d: look at what changed, and apply again", newest, base)
 }
 
+// RolloutMoved is the error for a rollout that another has moved.
+func RolloutMoved(number uint64) error {
+	return Errorf(Conflict, "the rollout of revision %d has ended or is further already", number)
+}
+
 // AgentConfigs returns what is decided for agents and what has become of it, in
 // the order of the agents' names; for one agent when agentID is not empty.
 // Invalid: agentID is not a UUID. NotFound.
