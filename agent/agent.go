@@ -62,6 +62,7 @@ func New(c Config) (*Agent, error) {
 		policy: s.policy,
 		path:   filepath.Join(s.stateDir, "config.json"),
 		log:    c.Logger,
+		told:   c.InForce,
 	}
 	a.uplink, err = uplink.New(uplink.Config{
 		Servers:            s.servers,
@@ -94,6 +95,9 @@ func New(c Config) (*Agent, error) {
 	}
 	return a, nil
 }
+
+// Connected reports whether a server has taken the agent in.
+func (a *Agent) Connected() bool { return a.uplink.Connected() }
 
 // prepareStateDir makes the folder and finds out whether it can be written to,
 // so that an agent does not enrol and then lose who it is.

@@ -76,6 +76,9 @@ type Config struct {
 	// SpoolMemoryBytes bounds what waits in memory.
 	SpoolMemoryBytes int64
 	Logger           *slog.Logger
+	// InForce, if not nil, is called once what a server decided has come into
+	// force, one call at a time; the server hears of it afterwards.
+	InForce func()
 }
 
 // settings are a Config that was checked.

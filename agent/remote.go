@@ -23,6 +23,7 @@ type remote struct {
 	path       string // of the state that is kept
 	log        *slog.Logger
 	collectors []string
+	told       func() // of each change; or nil
 
 	scheduler interface{ Apply(collect.Config) error }
 	probes    interface{ Apply([]probe.Spec) error }
@@ -85,6 +86,9 @@ func (r *remote) Configure(state desired.State) []desired.FieldError {
 	r.set(state)
 	r.changes.Add(1)
 	r.log.Info("the server's configuration is in force", "hash", hex(state.Hash))
+	if r.told != nil {
+		r.told()
+	}
 	return nil
 }
 

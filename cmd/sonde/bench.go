@@ -22,7 +22,7 @@ func newBenchCommand() *cobra.Command {
 		Short: "Find out what a server bears",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(newBenchAgentsCommand())
+	cmd.AddCommand(newBenchAgentsCommand(), newBenchConfigCommand())
 	return cmd
 }
 

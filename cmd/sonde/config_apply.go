@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"google.golang.org/protobuf/proto"
 
 	"sonde.dev/sonde/internal/command"
@@ -81,13 +80,15 @@ func same(a, b *sondev1.FleetConfig) bool {
 
 // rollout is how a change reaches the fleet.
 type rollout struct {
-	message string
-	steps   []uint
-	watch   time.Duration
-	wait    bool
+	message        string
+	steps          []uint
+	watch          time.Duration
+	maxFailures    uint32
+	ignoreFailures bool
+	wait           bool
 }
 
-// add adds the flags of a change that can be rolled out in steps.
+// add adds the flags.
 func (r *rollout) add(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	cmd.PreRunE = func(*cobra.Command, []string) error {
@@ -97,10 +98,8 @@ func (r *rollout) add(cmd *cobra.Command) {
 	fs.UintSliceVar(&r.steps, "steps", nil, "how many of the agents get it in each step, in `percent`, such as 10,50,100; without, all get it at once")
 	fs.Lookup("steps").DefValue = "" // pflag shows an empty list as a default
 	fs.DurationVar(&r.watch, "watch", time.Minute, "how long each of --steps is watched before the next one")
-	r.addCommon(fs)
-}
-
-func (r *rollout) addCommon(fs *pflag.FlagSet) {
+	fs.Uint32Var(&r.maxFailures, "max-failures", 0, "by `how much` a failure counter of an agent may rise in a step that did not rise before")
+	fs.BoolVar(&r.ignoreFailures, "ignore-failures", false, "let failure counters rise as they like")
 	fs.StringVarP(&r.message, "message", "m", "", "`text` that says why, kept with the revision")
 	fs.BoolVar(&r.wait, "wait", false, "wait until every connected agent has it; fail when one refuses it")
 }
@@ -108,13 +107,19 @@ func (r *rollout) addCommon(fs *pflag.FlagSet) {
 // plan returns the plan that was asked for, nil for all agents at once.
 func (r *rollout) plan() (*sondev1.RolloutPlan, error) {
 	if len(r.steps) == 0 {
+		if r.maxFailures > 0 || r.ignoreFailures {
+			return nil, errors.New("max-failures and ignore-failures are for a rollout in --steps")
+		}
 		return nil, nil
+	}
+	if r.maxFailures > 0 && r.ignoreFailures {
+		return nil, errors.New("max-failures: there is none with --ignore-failures")
 	}
 	seconds := r.watch / time.Second
 	if r.watch%time.Second != 0 || seconds < 1 || seconds > 86_400 {
 		return nil, fmt.Errorf("watch: %v is not 1s to 24h in whole seconds", r.watch)
 	}
-	plan := &sondev1.RolloutPlan{WatchSeconds: uint32(seconds)}
+	plan := &sondev1.RolloutPlan{WatchSeconds: uint32(seconds), MaxFailures: r.maxFailures, IgnoreFailures: r.ignoreFailures}
 	for i, percent := range r.steps {
 		if percent < 1 || percent > 100 || i > 0 && percent <= r.steps[i-1] {
 			return nil, fmt.Errorf("steps: %d is not 1 to 100 and more than the step before", percent)
@@ -214,9 +219,13 @@ func newConfigRollbackCommand() *cobra.Command {
 		},
 	}
 	var r rollout
-	r.addCommon(cmd.Flags())
+	r.add(cmd)
 	return operate(cmd, func(cmd *cobra.Command, s services, args []string) error {
 		to, err := strconv.ParseUint(args[0], 10, 64)
+		if err != nil {
+			return err
+		}
+		plan, err := r.plan()
 		if err != nil {
 			return err
 		}
@@ -225,7 +234,7 @@ func newConfigRollbackCommand() *cobra.Command {
 			return fmt.Errorf("reading the configuration: %w", err)
 		}
 		res, err := s.config.RollBack(cmd.Context(), &sondev1.RollBackRequest{
-			ToRevision: to, BaseRevision: current.Revision.GetNumber(), Message: r.message,
+			ToRevision: to, BaseRevision: current.Revision.GetNumber(), Message: r.message, Plan: plan,
 		})
 		if err != nil {
 			return fmt.Errorf("rolling back: %w", err)

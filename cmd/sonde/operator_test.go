@@ -280,10 +280,14 @@ func TestConfigApplyWait(t *testing.T) {
 }
 
 func TestConfigPlanIsUsage(t *testing.T) {
-	for _, args := range [][]string{{"--steps", "50,10"}, {"--steps", "10,50"}, {"--steps", "0,100"}, {"--steps", "100", "--watch", "1ms"}, {"--steps", "200"}} {
+	for _, args := range [][]string{{"--steps", "50,10"}, {"--steps", "10,50"}, {"--steps", "0,100"}, {"--steps", "100", "--watch", "1ms"}, {"--steps", "200"},
+		{"--max-failures", "1"}, {"--ignore-failures"}, {"--steps", "100", "--ignore-failures", "--max-failures", "1"}} {
 		s := current()
 		if r := s.sonde(t, "policies: []", append([]string{"config", "apply", "-f", "-"}, args...)...); r.code != 2 || s.applied != nil {
 			t.Errorf("%v: %+v", args, r)
+		}
+		if r := s.sonde(t, "", append([]string{"config", "rollback", "3"}, args...)...); r.code != 2 || s.rolledBack != nil {
+			t.Errorf("rollback %v: %+v", args, r)
 		}
 	}
 }
@@ -292,6 +296,13 @@ func TestConfigRollback(t *testing.T) {
 	s := current()
 	s.sonde(t, "", "config", "rollback", "3", "-m", "why").want(t, 0, "revision 8 has the configuration of revision 3\n", "")
 	want := &sondev1.RollBackRequest{ToRevision: 3, BaseRevision: 7, Message: "why"}
+	if diff := cmp.Diff(want, s.rolledBack, protocmp.Transform()); diff != "" {
+		t.Error(diff)
+	}
+	s.sonde(t, "", "config", "rollback", "3", "--steps", "10,100", "--watch", "5s", "--max-failures", "2").want(t, 0, "revision 8 has the configuration of revision 3\n", "")
+	want = &sondev1.RollBackRequest{ToRevision: 3, BaseRevision: 7, Plan: &sondev1.RolloutPlan{
+		StepsPercent: []uint32{10, 100}, WatchSeconds: 5, MaxFailures: 2,
+	}}
 	if diff := cmp.Diff(want, s.rolledBack, protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}

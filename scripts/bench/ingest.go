@@ -90,21 +90,21 @@ func ingest(ctx context.Context, dir string, l load, count bool) (r results, err
 	if generator.err != nil {
 		return nil, fmt.Errorf("sonde bench agents: %w:\n%s", generator.err, generator.output.String())
 	}
-	return r, r.parse(generator.output.String())
+	return r, r.addQuantiles("ack", delayLine, generator.output.String())
 }
 
 var delayLine = regexp.MustCompile(`(?m)^ack delay +p50 (\S+), p99 (\S+), max`)
 
-// parse takes what `sonde bench agents` reports.
-func (r results) parse(report string) error {
-	m := delayLine.FindStringSubmatch(report)
+// addQuantiles takes the p50 and the p99 of a line that a command reports.
+func (r results) addQuantiles(name string, line *regexp.Regexp, report string) error {
+	m := line.FindStringSubmatch(report)
 	if m == nil {
-		return fmt.Errorf("the report of sonde bench agents is not understood:\n%s", report)
+		return fmt.Errorf("%s: the report is not understood:\n%s", name, report)
 	}
 	p50, err50 := time.ParseDuration(m[1])
 	p99, err99 := time.ParseDuration(m[2])
-	r.add("ack p50", p50.Seconds())
-	r.add("ack p99", p99.Seconds())
+	r.add(name+" p50", p50.Seconds())
+	r.add(name+" p99", p99.Seconds())
 	return errors.Join(err50, err99)
 }
 

@@ -49,6 +49,11 @@ func run(ctx context.Context) error {
 			r, err := ingest(ctx, *dir, idleAgents, false)
 			return r.prefixed("idle agents: "), err
 		}},
+		{"changes of the configuration", func() (results, error) { return changes(ctx, *dir, "/dev/shm") }},
+		{"the same on a disk", func() (results, error) {
+			r, err := changes(ctx, *dir, *dir)
+			return r.prefixed("on a disk: "), err
+		}},
 		{"queries", func() (results, error) { return queries(ctx, *dir, 100, 2**runs) }},
 		{"encoding", func() (results, error) { return encoding(ctx, *dir, *runs) }},
 	} {

@@ -166,9 +166,11 @@ func (s *server) close() {
 
 func (s *server) joinToken() string { return filepath.Join(s.dir, "join-token") }
 
+func (s *server) adminToken() string { return filepath.Join(s.dir, "admin-token") }
+
 // get asks the server as its admin.
 func (s *server) get(path string) ([]byte, error) {
-	token, err := os.ReadFile(filepath.Join(s.dir, "admin-token"))
+	token, err := os.ReadFile(s.adminToken())
 	if err != nil {
 		return nil, err
 	}

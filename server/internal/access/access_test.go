@@ -49,14 +49,14 @@ func newDoor(t *testing.T) *door {
 		t.Fatal(err)
 	}
 	d.access = fleet.NewAccess(store, clock)
-	d.guard = New(d.access, slog.New(slog.NewTextHandler(&d.log, nil)), clock)
+	d.guard = New(d.access, fleet.NewAudit(store, clock), slog.New(slog.NewTextHandler(&d.log, nil)), clock)
 	inside := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, ok := fleet.PrincipalFrom(r.Context())
 		fmt.Fprintf(w, "inside %t %s", ok, p.Role)
 	})
-	d.mux.Handle("/sonde.v1.FleetService/", d.guard.Require(RPC, inside))
-	d.mux.Handle("/api/v1/", d.guard.Require(Prometheus, inside))
-	d.mux.Handle("/", d.guard.Require(Page, inside))
+	d.mux.Handle("/sonde.v1.FleetService/", d.guard.Require(fleet.Viewer, RPC, inside))
+	d.mux.Handle("/api/v1/", d.guard.Require(fleet.Viewer, Prometheus, inside))
+	d.mux.Handle("/", d.guard.Require(fleet.Viewer, Page, inside))
 	d.mux.Handle("/login", d.guard.Login())
 	d.mux.Handle("/logout", d.guard.Logout())
 	return d
@@ -204,7 +204,7 @@ func TestRefusals(t *testing.T) {
 
 func (d *door) link(t *testing.T) fleet.Secret {
 	t.Helper()
-	code, _, err := d.access.CreateLoginCode(t.Context(), fleet.Admin)
+	code, _, err := d.access.CreateStartCode(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -409,7 +409,7 @@ func (s *deletes) DeleteExpired(_ context.Context, now time.Time) (int64, error)
 func TestRunCleansUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &deletes{}
-		guard := New(fleet.NewAccess(store, time.Now), slog.New(slog.DiscardHandler), time.Now)
+		guard := New(fleet.NewAccess(store, time.Now), fleet.NewAudit(store, time.Now), slog.New(slog.DiscardHandler), time.Now)
 		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Minute)
 		defer cancel()
 		start := time.Now()

@@ -32,6 +32,8 @@ func outcomeOf(err error) outcome {
 			return outcome{http.StatusUnauthorized, connect.CodeUnauthenticated, "unauthorized", e.Message}
 		case fleet.PermissionDenied:
 			return outcome{http.StatusForbidden, connect.CodePermissionDenied, "forbidden", e.Message}
+		case fleet.Limit:
+			return outcome{http.StatusTooManyRequests, connect.CodeResourceExhausted, "too_many_requests", e.Message}
 		case fleet.Unavailable:
 			return outcome{http.StatusServiceUnavailable, connect.CodeUnavailable, "unavailable", e.Message}
 		}

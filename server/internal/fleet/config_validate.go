@@ -248,6 +248,9 @@ func (p RolloutPlan) validate() error {
 		if p.WatchSeconds != 0 {
 			return Errorf(Invalid, "plan.watch_seconds is %d, and there are no steps to watch", p.WatchSeconds)
 		}
+		if p.MaxFailures != 0 || p.IgnoreFailures {
+			return Errorf(Invalid, "plan has max_failures or ignore_failures, and no steps to watch")
+		}
 		return nil
 	}
 	if len(p.StepsPercent) > MaxRolloutSteps {
@@ -265,6 +268,9 @@ func (p RolloutPlan) validate() error {
 	}
 	if p.WatchSeconds < 1 || p.WatchSeconds > MaxWatchSeconds {
 		return Errorf(Invalid, "plan.watch_seconds is %d: want 1 to %d", p.WatchSeconds, MaxWatchSeconds)
+	}
+	if p.MaxFailures != 0 && p.IgnoreFailures {
+		return Errorf(Invalid, "plan.max_failures is %d, and plan.ignore_failures says not to look", p.MaxFailures)
 	}
 	return nil
 }

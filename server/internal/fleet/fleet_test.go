@@ -61,7 +61,7 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) enroll(t *testing.T, hostname string) (fleet.Agent, fleet.Secret) {
 	t.Helper()
-	a, credential, err := w.registrar.Enroll(t.Context(), w.secrets.JoinToken, fleet.HostFacts{Hostname: hostname})
+	a, _, credential, err := w.registrar.Enroll(t.Context(), w.secrets.JoinToken, fleet.HostFacts{Hostname: hostname})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestEnrollRefused(t *testing.T) {
 		"long model":      {w.secrets.JoinToken, fleet.HostFacts{CPUModel: strings.Repeat("x", 257)}, fleet.Invalid, "host.cpu_model"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := w.registrar.Enroll(t.Context(), test.token, test.host)
+			_, _, _, err := w.registrar.Enroll(t.Context(), test.token, test.host)
 			wantCode(t, err, test.code)
 			if !strings.Contains(err.Error(), test.text) || strings.Contains(err.Error(), string(unknown)) {
 				t.Errorf("message: %v", err)
@@ -155,7 +155,7 @@ func TestEnrollManyOfOneName(t *testing.T) {
 	for i := range agents {
 		wg.Go(func() {
 			var a fleet.Agent
-			a, _, errs[i] = w.registrar.Enroll(t.Context(), w.secrets.JoinToken, fleet.HostFacts{Hostname: "web"})
+			a, _, _, errs[i] = w.registrar.Enroll(t.Context(), w.secrets.JoinToken, fleet.HostFacts{Hostname: "web"})
 			got[i] = a.Name
 		})
 	}

@@ -23,6 +23,11 @@ type RolloutPlan struct {
 	StepsPercent []uint32 `json:"steps_percent,omitempty"`
 	// WatchSeconds is how long a step is watched before the next.
 	WatchSeconds uint32 `json:"watch_seconds,omitempty"`
+	// MaxFailures is by how much a failure counter of an agent may rise that did
+	// not rise before; see [FailureCounters].
+	MaxFailures uint32 `json:"max_failures,omitempty"`
+	// IgnoreFailures takes no notice of such counters.
+	IgnoreFailures bool `json:"ignore_failures,omitempty"`
 }
 
 // RolloutState is how far a rollout is.

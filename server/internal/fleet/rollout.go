@@ -110,19 +110,21 @@ func (s *Steering) concerned(d *decision) []*steered {
 // look moves the rollout that is running, if it is time: to the next step, to
 // its end, or back.
 func (s *Steering) look(ctx context.Context) error {
+	now := s.now()
+	failing := s.failing(ctx, now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.newest.Rollout.State != RolloutRunning {
+	if s.newest.Rollout.State != RolloutRunning || s.newest.Number != failing.revision {
 		return nil
 	}
-	now := s.now()
-	watched := s.stepBegan.Add(time.Duration(s.newest.Plan.WatchSeconds) * time.Second)
-	waiting, fault := s.verdict(now, watched)
+	end := s.watchEnd()
+	waiting, faults := s.verdict(now, end)
+	faults = append(faults, failing.faults...)
 	switch {
-	case fault != "":
-		return s.fail(ctx, fault)
-	case waiting || now.Before(watched):
-		return nil
+	case len(faults) > 0:
+		return s.fail(ctx, worst(faults))
+	case failing.err != nil || waiting || now.Before(end):
+		return failing.err
 	}
 	next := s.newest.Rollout
 	next.Step++
@@ -144,9 +146,8 @@ func (s *Steering) look(ctx context.Context) error {
 }
 
 // verdict says what the agents of a rollout made of it: whether it is to wait
-// for one, or why it fails. Agents that were away all the time say nothing.
-func (s *Steering) verdict(now, watched time.Time) (waiting bool, fault string) {
-	var faults []string
+// for one, and why it fails. Agents that were away all the time say nothing.
+func (s *Steering) verdict(now, watched time.Time) (waiting bool, faults []string) {
 	for _, st := range s.agents {
 		if st.status.Revision != s.newest.Number {
 			continue
@@ -164,14 +165,12 @@ func (s *Steering) verdict(now, watched time.Time) (waiting bool, fault string) 
 			waiting = true
 		}
 	}
-	if len(faults) == 0 {
-		return waiting, ""
-	}
-	fault = slices.Min(faults)
-	if len(faults) > 1 {
-		fault += fmt.Sprintf(" (and %d more agents failed)", len(faults)-1)
-	}
-	return false, fault
+	return waiting, faults
+}
+
+// watchEnd is when the step of the newest revision has been watched.
+func (s *Steering) watchEnd() time.Time {
+	return s.stepBegan.Add(time.Duration(s.newest.Plan.WatchSeconds) * time.Second)
 }
 
 // fail ends the rollout that is running with a revision that has the

@@ -25,6 +25,10 @@ type Steering struct {
 	store Store
 	now   func() time.Time
 	log   *slog.Logger
+	// failures is nil when nobody counts them.
+	failures FailureCounters
+	// failuresRead is when they were last read; of the goroutine that looks.
+	failuresRead time.Time
 	// wake tells Run that there is something to store or to look at.
 	wake chan struct{}
 

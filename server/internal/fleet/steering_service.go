@@ -123,18 +123,20 @@ func (s *Steering) Apply(ctx context.Context, c FleetConfig, p Proposal) (Revisi
 	return s.propose(ctx, c, p, 0)
 }
 
-// RollBack makes a new revision with the configuration of an old one, for all
-// agents at once: it is also how a rollout is stopped. Errors are those of
-// Apply, and NotFound.
+// RollBack makes a new revision with the configuration of an old one and begins
+// to roll it out: without a plan, for all agents at once, it is also how a rollout
+// is stopped. Errors are those of Apply, and NotFound.
 func (s *Steering) RollBack(ctx context.Context, to uint64, p Proposal) (Revision, error) {
 	if to == 0 {
 		return Revision{}, Errorf(Invalid, "to_revision is 0: want the number of a revision")
+	}
+	if err := p.Plan.validate(); err != nil {
+		return Revision{}, err
 	}
 	_, c, err := s.store.Revision(ctx, to)
 	if err != nil {
 		return Revision{}, err
 	}
-	p.Plan = RolloutPlan{}
 	return s.propose(ctx, c, p, to)
 }
 

@@ -263,6 +263,9 @@ func TestApplyRefused(t *testing.T) {
 		{StepsPercent: []uint32{100}},
 		{StepsPercent: []uint32{100}, WatchSeconds: 86_401},
 		{WatchSeconds: 1},
+		{MaxFailures: 1},
+		{IgnoreFailures: true},
+		{StepsPercent: []uint32{100}, WatchSeconds: 1, MaxFailures: 1, IgnoreFailures: true},
 	} {
 		wantCode(t, apply(good, fleet.Proposal{Plan: plan}), fleet.Invalid)
 	}

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"io"
 	"log/slog"
@@ -100,7 +101,7 @@ func (s *session) serve(ctx context.Context, known fleet.Agent) error {
 	if err != nil {
 		return err
 	}
-	s.log.Info("session began", "submission_interval", time.Duration(s.period.Load()))
+	s.log.Info("session began", "boot", hex.EncodeToString([]byte(s.boot)), "submission_interval", time.Duration(s.period.Load()))
 	limit := s.in.cfg.Limits.MaxSilence
 	s.silence = time.AfterFunc(limit, func() {
 		s.end(fleet.Errorf(fleet.Unavailable, "the agent has sent nothing for %v", limit))

@@ -38,9 +38,19 @@ func revisionMessage(r fleet.Revision) *sondev1.Revision {
 		},
 	}
 	if len(r.Plan.StepsPercent) > 0 {
-		m.Plan = &sondev1.RolloutPlan{StepsPercent: r.Plan.StepsPercent, WatchSeconds: r.Plan.WatchSeconds}
+		m.Plan = &sondev1.RolloutPlan{
+			StepsPercent: r.Plan.StepsPercent, WatchSeconds: r.Plan.WatchSeconds,
+			MaxFailures: r.Plan.MaxFailures, IgnoreFailures: r.Plan.IgnoreFailures,
+		}
 	}
 	return m
+}
+
+func planFrom(m *sondev1.RolloutPlan) fleet.RolloutPlan {
+	return fleet.RolloutPlan{
+		StepsPercent: m.GetStepsPercent(), WatchSeconds: m.GetWatchSeconds(),
+		MaxFailures: m.GetMaxFailures(), IgnoreFailures: m.GetIgnoreFailures(),
+	}
 }
 
 func agentConfigMessage(c fleet.AgentConfig) *sondev1.AgentConfig {

@@ -55,13 +55,13 @@ func TestConfigService(t *testing.T) {
 		t.Error(diff)
 	}
 	applied, err := w.config().ApplyConfig(ctx, &sondev1.ApplyConfigRequest{
-		Config: fullConfig(), Message: "why", Plan: &sondev1.RolloutPlan{StepsPercent: []uint32{50, 100}, WatchSeconds: 7},
+		Config: fullConfig(), Message: "why", Plan: &sondev1.RolloutPlan{StepsPercent: []uint32{50, 100}, WatchSeconds: 7, MaxFailures: 3},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	revision := &sondev1.Revision{
-		Number: 1, Author: admin.ID, Message: "why", Plan: &sondev1.RolloutPlan{StepsPercent: []uint32{50, 100}, WatchSeconds: 7},
+		Number: 1, Author: admin.ID, Message: "why", Plan: &sondev1.RolloutPlan{StepsPercent: []uint32{50, 100}, WatchSeconds: 7, MaxFailures: 3},
 		Rollout: &sondev1.RolloutStatus{State: sondev1.RolloutState_ROLLOUT_STATE_RUNNING, Pending: 1},
 	}
 	same := func(want, got any) {
@@ -99,7 +99,8 @@ func TestConfigService(t *testing.T) {
 	if _, err := w.config().ApplyConfig(ctx, &sondev1.ApplyConfigRequest{Config: &sondev1.FleetConfig{}, BaseRevision: 1}); err != nil {
 		t.Fatal(err)
 	}
-	back, err := w.config().RollBack(ctx, &sondev1.RollBackRequest{ToRevision: 1, BaseRevision: 2, Message: "oops"})
+	plan := &sondev1.RolloutPlan{StepsPercent: []uint32{100}, WatchSeconds: 5, IgnoreFailures: true}
+	back, err := w.config().RollBack(ctx, &sondev1.RollBackRequest{ToRevision: 1, BaseRevision: 2, Message: "oops", Plan: plan})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,6 +109,7 @@ func TestConfigService(t *testing.T) {
 		t.Fatal(list, err)
 	}
 	same(back.Revision, list.Revisions[0])
+	same(plan, back.Revision.Plan)
 	if back.Revision.RollbackOf != 1 || list.Revisions[2].Rollout.State != sondev1.RolloutState_ROLLOUT_STATE_SUPERSEDED {
 		t.Errorf("got %v", list)
 	}

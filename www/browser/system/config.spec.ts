@@ -1,4 +1,4 @@
-import { expect, test } from "@playwright/test";
+import { expect, type Page, test } from "@playwright/test";
 import { Sonde } from "./sonde";
 
 let sonde: Sonde;
@@ -9,11 +9,32 @@ test.afterEach(async () => {
   await sonde.stop();
 });
 
+const idle = 'node_cpu_seconds_total{cpu="0",mode="idle"}';
+
+/** How many samples of a series there are in its newest five seconds, none while it is younger. */
+async function newestPoints(page: Page, series: string): Promise<number> {
+  const answer = await page.request.get(`${sonde.url}/api/v1/query`, { params: { query: `${series}[1m]` } });
+  expect(answer.ok(), await answer.text()).toBe(true);
+  const values: [number, string][] = (await answer.json()).data.result[0]?.values ?? [];
+  const [first, newest] = [values[0]?.[0] ?? 0, values.at(-1)?.[0] ?? 0];
+  if (newest - first < 5) return 0;
+  // A tick may come a little late.
+  return new Set(values.map(([at]) => at).filter((at) => newest - at < 4.95)).size;
+}
+
+/** The value of a series now. */
+async function now(page: Page, expr: string): Promise<string | undefined> {
+  const answer = await page.request.get(`${sonde.url}/api/v1/query`, { params: { query: expr } });
+  return (await answer.json()).data.result[0]?.value[1];
+}
+
 test("an agent is told to measure more often, and to go back", async ({ page }) => {
-  const { link } = await sonde.startServer();
-  sonde.startAgent();
+  const { server, link } = await sonde.startServer();
+  const program = sonde.startAgent();
   await page.goto(link);
   await expect(page.getByText("Up", { exact: true })).toBeVisible();
+  const points = () => newestPoints(page, idle);
+  await expect.poll(points, { message: "a point a second" }).toBe(5);
 
   await page.getByRole("link", { name: "Configuration" }).click();
   await page.getByRole("button", { name: "New policy" }).click();
@@ -35,6 +56,12 @@ test("an agent is told to measure more often, and to go back", async ({ page }) 
   await agent.getByRole("button").click();
   await expect(agent.getByRole("row").filter({ hasText: "Collector cpu, interval" })).toContainText("200mscloser");
 
+  await expect.poll(points, { message: "five points a second" }).toBe(25);
+  expect(program.isRunning, "it is the same process").toBe(true);
+  expect(server.output.match(/session began.*boot[=":]+[0-9a-f]{32}/g), "of the same boot").toHaveLength(1);
+  expect(await now(page, "sonde_agent_reconnects_total")).toBe("0");
+  expect(await now(page, "resets(sonde_agent_samples_total[10m])")).toBe("0");
+
   await page.getByRole("tab", { name: "Policies" }).click();
   await page.getByRole("button", { name: /^closer/ }).click();
   await page.getByLabel("Interval of cpu").fill("500ms");
@@ -48,10 +75,15 @@ test("an agent is told to measure more often, and to go back", async ({ page }) 
   await expect(page.getByText("See five times as much")).toBeVisible();
   await page.getByRole("button", { name: "Roll back to revision 1" }).click();
   await expect(dialog).toContainText(/500ms.*200ms/);
+  await dialog.getByText("Some first, then the rest").click();
+  await dialog.getByLabel("Steps in percent of the agents").fill("100");
+  await dialog.getByLabel("Watch each step for").fill("3s");
   await dialog.getByRole("button", { name: "Roll back", exact: true }).click();
   await expect(page.getByText("back to revision 1")).toBeVisible();
+  await expect(rollout).toContainText("step 1 of 1 (100%, each watched for 3s)");
   await expect(rollout).toContainText("Revision 3");
   await expect(rollout.getByRole("progressbar")).toHaveAttribute("aria-valuetext", /^1 applied/);
+  await expect.poll(points, { message: "five points a second again" }).toBe(25);
   await page.getByRole("tab", { name: "Agents" }).click();
   await agent.getByRole("button").click();
   await expect(agent.getByRole("row").filter({ hasText: "Collector cpu, interval" })).toContainText("200mscloser");

@@ -21,6 +21,10 @@ class Program {
     this.exited = new Promise((done) => this.process.once("exit", () => done()));
   }
 
+  get isRunning(): boolean {
+    return this.process.exitCode === null && this.process.signalCode === null;
+  }
+
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     this.process.kill(signal);
     await this.exited;

@@ -62,10 +62,10 @@ export class DemoConfig {
       const revision = this.#add({ author: "admin", message, plan, config });
       return { revision: this.#message(revision) };
     },
-    rollBack: ({ toRevision, baseRevision, message }) => {
+    rollBack: ({ toRevision, baseRevision, message, plan }) => {
       this.#expectBase(baseRevision);
       const old = this.#find(toRevision);
-      const revision = this.#add({ author: "admin", message, config: old.config, rollbackOf: old.number });
+      const revision = this.#add({ author: "admin", message, plan, config: old.config, rollbackOf: old.number });
       return { revision: this.#message(revision) };
     },
     listRevisions: ({ pageSize, before }) => {

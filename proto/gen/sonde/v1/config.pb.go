@@ -728,9 +728,16 @@ type RolloutPlan struct {
 	// 100; none: all at once. At least one agent is in each step.
 	StepsPercent []uint32 `protobuf:"varint,1,rep,packed,name=steps_percent,json=stepsPercent,proto3" json:"steps_percent,omitempty"`
 	// How long a step is watched before the next one, 1 to 86,400 seconds.
-	WatchSeconds  uint32 `protobuf:"varint,2,opt,name=watch_seconds,json=watchSeconds,proto3" json:"watch_seconds,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	WatchSeconds uint32 `protobuf:"varint,2,opt,name=watch_seconds,json=watchSeconds,proto3" json:"watch_seconds,omitempty"`
+	// By how much a failure counter of an agent that has the configuration in
+	// force may rise, when it did not in the same time before: a run of a collector
+	// that failed, a sample that was dropped or refused. Beyond it the rollout
+	// fails.
+	MaxFailures uint32 `protobuf:"varint,3,opt,name=max_failures,json=maxFailures,proto3" json:"max_failures,omitempty"`
+	// Such counters are not looked at.
+	IgnoreFailures bool `protobuf:"varint,4,opt,name=ignore_failures,json=ignoreFailures,proto3" json:"ignore_failures,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RolloutPlan) Reset() {
@@ -775,6 +782,20 @@ func (x *RolloutPlan) GetWatchSeconds() uint32 {
 		return x.WatchSeconds
 	}
 	return 0
+}
+
+func (x *RolloutPlan) GetMaxFailures() uint32 {
+	if x != nil {
+		return x.MaxFailures
+	}
+	return 0
+}
+
+func (x *RolloutPlan) GetIgnoreFailures() bool {
+	if x != nil {
+		return x.IgnoreFailures
+	}
+	return false
 }
 
 type RolloutStatus struct {
@@ -1082,10 +1103,12 @@ const file_sonde_v1_config_proto_rawDesc = "" +
 	"\vrollback_of\x18\x05 \x01(\x04R\n" +
 	"rollbackOf\x12)\n" +
 	"\x04plan\x18\x06 \x01(\v2\x15.sonde.v1.RolloutPlanR\x04plan\x121\n" +
-	"\arollout\x18\a \x01(\v2\x17.sonde.v1.RolloutStatusR\arollout\"W\n" +
+	"\arollout\x18\a \x01(\v2\x17.sonde.v1.RolloutStatusR\arollout\"\xa3\x01\n" +
 	"\vRolloutPlan\x12#\n" +
 	"\rsteps_percent\x18\x01 \x03(\rR\fstepsPercent\x12#\n" +
-	"\rwatch_seconds\x18\x02 \x01(\rR\fwatchSeconds\"\xb9\x01\n" +
+	"\rwatch_seconds\x18\x02 \x01(\rR\fwatchSeconds\x12!\n" +
+	"\fmax_failures\x18\x03 \x01(\rR\vmaxFailures\x12'\n" +
+	"\x0fignore_failures\x18\x04 \x01(\bR\x0eignoreFailures\"\xb9\x01\n" +
 	"\rRolloutStatus\x12,\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x16.sonde.v1.RolloutStateR\x05state\x12\x12\n" +
 	"\x04step\x18\x02 \x01(\rR\x04step\x12\x16\n" +

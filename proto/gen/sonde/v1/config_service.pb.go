@@ -455,10 +455,12 @@ func (x *ApplyConfigResponse) GetRevision() *Revision {
 }
 
 type RollBackRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ToRevision    uint64                 `protobuf:"varint,1,opt,name=to_revision,json=toRevision,proto3" json:"to_revision,omitempty"`
-	BaseRevision  uint64                 `protobuf:"varint,2,opt,name=base_revision,json=baseRevision,proto3" json:"base_revision,omitempty"`
-	Message       string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	ToRevision   uint64                 `protobuf:"varint,1,opt,name=to_revision,json=toRevision,proto3" json:"to_revision,omitempty"`
+	BaseRevision uint64                 `protobuf:"varint,2,opt,name=base_revision,json=baseRevision,proto3" json:"base_revision,omitempty"`
+	Message      string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// Absent: all agents at once.
+	Plan          *RolloutPlan `protobuf:"bytes,4,opt,name=plan,proto3" json:"plan,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -512,6 +514,13 @@ func (x *RollBackRequest) GetMessage() string {
 		return x.Message
 	}
 	return ""
+}
+
+func (x *RollBackRequest) GetPlan() *RolloutPlan {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
 }
 
 type RollBackResponse struct {
@@ -775,12 +784,13 @@ const file_sonde_v1_config_service_proto_rawDesc = "" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12)\n" +
 	"\x04plan\x18\x04 \x01(\v2\x15.sonde.v1.RolloutPlanR\x04plan\"E\n" +
 	"\x13ApplyConfigResponse\x12.\n" +
-	"\brevision\x18\x01 \x01(\v2\x12.sonde.v1.RevisionR\brevision\"q\n" +
+	"\brevision\x18\x01 \x01(\v2\x12.sonde.v1.RevisionR\brevision\"\x9c\x01\n" +
 	"\x0fRollBackRequest\x12\x1f\n" +
 	"\vto_revision\x18\x01 \x01(\x04R\n" +
 	"toRevision\x12#\n" +
 	"\rbase_revision\x18\x02 \x01(\x04R\fbaseRevision\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\"B\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12)\n" +
+	"\x04plan\x18\x04 \x01(\v2\x15.sonde.v1.RolloutPlanR\x04plan\"B\n" +
 	"\x10RollBackResponse\x12.\n" +
 	"\brevision\x18\x01 \x01(\v2\x12.sonde.v1.RevisionR\brevision\"K\n" +
 	"\x14ListRevisionsRequest\x12\x1b\n" +
@@ -844,26 +854,27 @@ var file_sonde_v1_config_service_proto_depIdxs = []int32{
 	15, // 6: sonde.v1.ApplyConfigRequest.config:type_name -> sonde.v1.FleetConfig
 	17, // 7: sonde.v1.ApplyConfigRequest.plan:type_name -> sonde.v1.RolloutPlan
 	14, // 8: sonde.v1.ApplyConfigResponse.revision:type_name -> sonde.v1.Revision
-	14, // 9: sonde.v1.RollBackResponse.revision:type_name -> sonde.v1.Revision
-	14, // 10: sonde.v1.ListRevisionsResponse.revisions:type_name -> sonde.v1.Revision
-	18, // 11: sonde.v1.ListAgentConfigsResponse.configs:type_name -> sonde.v1.AgentConfig
-	0,  // 12: sonde.v1.ConfigService.GetConfig:input_type -> sonde.v1.GetConfigRequest
-	2,  // 13: sonde.v1.ConfigService.PreviewConfig:input_type -> sonde.v1.PreviewConfigRequest
-	6,  // 14: sonde.v1.ConfigService.ApplyConfig:input_type -> sonde.v1.ApplyConfigRequest
-	8,  // 15: sonde.v1.ConfigService.RollBack:input_type -> sonde.v1.RollBackRequest
-	10, // 16: sonde.v1.ConfigService.ListRevisions:input_type -> sonde.v1.ListRevisionsRequest
-	12, // 17: sonde.v1.ConfigService.ListAgentConfigs:input_type -> sonde.v1.ListAgentConfigsRequest
-	1,  // 18: sonde.v1.ConfigService.GetConfig:output_type -> sonde.v1.GetConfigResponse
-	3,  // 19: sonde.v1.ConfigService.PreviewConfig:output_type -> sonde.v1.PreviewConfigResponse
-	7,  // 20: sonde.v1.ConfigService.ApplyConfig:output_type -> sonde.v1.ApplyConfigResponse
-	9,  // 21: sonde.v1.ConfigService.RollBack:output_type -> sonde.v1.RollBackResponse
-	11, // 22: sonde.v1.ConfigService.ListRevisions:output_type -> sonde.v1.ListRevisionsResponse
-	13, // 23: sonde.v1.ConfigService.ListAgentConfigs:output_type -> sonde.v1.ListAgentConfigsResponse
-	18, // [18:24] is the sub-list for method output_type
-	12, // [12:18] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	17, // 9: sonde.v1.RollBackRequest.plan:type_name -> sonde.v1.RolloutPlan
+	14, // 10: sonde.v1.RollBackResponse.revision:type_name -> sonde.v1.Revision
+	14, // 11: sonde.v1.ListRevisionsResponse.revisions:type_name -> sonde.v1.Revision
+	18, // 12: sonde.v1.ListAgentConfigsResponse.configs:type_name -> sonde.v1.AgentConfig
+	0,  // 13: sonde.v1.ConfigService.GetConfig:input_type -> sonde.v1.GetConfigRequest
+	2,  // 14: sonde.v1.ConfigService.PreviewConfig:input_type -> sonde.v1.PreviewConfigRequest
+	6,  // 15: sonde.v1.ConfigService.ApplyConfig:input_type -> sonde.v1.ApplyConfigRequest
+	8,  // 16: sonde.v1.ConfigService.RollBack:input_type -> sonde.v1.RollBackRequest
+	10, // 17: sonde.v1.ConfigService.ListRevisions:input_type -> sonde.v1.ListRevisionsRequest
+	12, // 18: sonde.v1.ConfigService.ListAgentConfigs:input_type -> sonde.v1.ListAgentConfigsRequest
+	1,  // 19: sonde.v1.ConfigService.GetConfig:output_type -> sonde.v1.GetConfigResponse
+	3,  // 20: sonde.v1.ConfigService.PreviewConfig:output_type -> sonde.v1.PreviewConfigResponse
+	7,  // 21: sonde.v1.ConfigService.ApplyConfig:output_type -> sonde.v1.ApplyConfigResponse
+	9,  // 22: sonde.v1.ConfigService.RollBack:output_type -> sonde.v1.RollBackResponse
+	11, // 23: sonde.v1.ConfigService.ListRevisions:output_type -> sonde.v1.ListRevisionsResponse
+	13, // 24: sonde.v1.ConfigService.ListAgentConfigs:output_type -> sonde.v1.ListAgentConfigsResponse
+	19, // [19:25] is the sub-list for method output_type
+	13, // [13:19] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_sonde_v1_config_service_proto_init() }

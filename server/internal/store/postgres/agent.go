@@ -17,51 +17,81 @@ import (
 const agentColumns = "id, name, labels, host, enrolled_at, last_seen_at"
 
 // EnrollAgent implements [fleet.Store].
-func (s *Store) EnrollAgent(ctx context.Context, token fleet.Hash, a fleet.Agent, credential fleet.Hash) (fleet.Agent, error) {
-	var stored fleet.Agent
-	err := s.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+func (s *Store) EnrollAgent(ctx context.Context, token fleet.Hash, a fleet.Agent, credential fleet.Hash) (stored fleet.Agent, used fleet.JoinToken, err error) {
+	err = s.tx(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
 		// Before anything is read, so that the next free name is free.
 		if err := lock(ctx, tx, lockNames); err != nil {
 			return err
 		}
-		if err := useJoinToken(ctx, tx, token, a.EnrolledAt); err != nil {
+		if used, err = useJoinToken(ctx, tx, token, a.EnrolledAt); err != nil {
 			return err
 		}
-		var count int
-		if err := tx.QueryRow(ctx, "SELECT count(*) FROM agents").Scan(&count); err != nil {
-			return err
+		if used.AgentID != "" {
+			stored, err = readmit(ctx, tx, used.AgentID, a.Host, credential)
+			if err != nil {
+				return err
+			}
+			// Sessions with the credential from before end.
+			return s.notify(ctx, tx, fleet.AgentChanged, used.AgentID, 0)
 		}
-		if count >= fleet.MaxAgents {
-			return fleet.Errorf(fleet.Limit, "the fleet has %d agents, which is the most: remove some, or revoke the join token if they are not yours", count)
+		fresh := a
+		if len(used.Labels) > 0 {
+			fresh.Labels = used.Labels
 		}
-		taken, err := namesLike(ctx, tx, a.Name)
-		if err != nil {
-			return err
-		}
-		labels, facts, err := record.EncodeAgent(a.Labels, a.Host)
-		if err != nil {
-			return err
-		}
-		stored, err = scanAgent(tx.QueryRow(ctx,
-			"INSERT INTO agents ("+agentColumns+", credential) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING "+agentColumns,
-			a.ID, fleet.FirstFree(a.Name, taken), labels, facts, moment(a.EnrolledAt), moment(a.LastSeenAt), credential[:]))
+		stored, err = insertAgent(ctx, tx, fresh, credential)
 		return err
 	})
 	if err != nil {
-		return fleet.Agent{}, err
+		return fleet.Agent{}, fleet.JoinToken{}, err
 	}
-	return stored, nil
+	return stored, used, nil
 }
 
-func useJoinToken(ctx context.Context, tx pgx.Tx, token fleet.Hash, now time.Time) error {
-	tag, err := tx.Exec(ctx, `
-		UPDATE join_tokens SET uses_left = uses_left - (uses_left > 0)::int
-		WHERE secret = $1 AND uses_left <> 0 AND (expires_at IS NULL OR expires_at > $2)`,
-		token[:], moment(now))
-	if err == nil && tag.RowsAffected() == 0 {
-		return fleet.Errorf(fleet.Unauthenticated, "the join token is unknown, used up or expired: take the one of this server")
+func insertAgent(ctx context.Context, tx pgx.Tx, a fleet.Agent, credential fleet.Hash) (fleet.Agent, error) {
+	var count int
+	if err := tx.QueryRow(ctx, "SELECT count(*) FROM agents").Scan(&count); err != nil {
+		return a, err
 	}
-	return err
+	if count >= fleet.MaxAgents {
+		return a, fleet.Errorf(fleet.Limit, "the fleet has %d agents, which is the most: remove some, or revoke the join token if they are not yours", count)
+	}
+	taken, err := namesLike(ctx, tx, a.Name)
+	if err != nil {
+		return a, err
+	}
+	labels, facts, err := record.EncodeAgent(a.Labels, a.Host)
+	if err != nil {
+		return a, err
+	}
+	return scanAgent(tx.QueryRow(ctx,
+		"INSERT INTO agents ("+agentColumns+", credential) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING "+agentColumns,
+		a.ID, fleet.FirstFree(a.Name, taken), labels, facts, moment(a.EnrolledAt), moment(a.LastSeenAt), credential[:]))
+}
+
+// readmit gives an agent that is known a new credential.
+func readmit(ctx context.Context, tx pgx.Tx, id string, host fleet.HostFacts, credential fleet.Hash) (fleet.Agent, error) {
+	_, facts, err := record.EncodeAgent(nil, host)
+	if err != nil {
+		return fleet.Agent{}, err
+	}
+	return scanAgent(tx.QueryRow(ctx,
+		"UPDATE agents SET host = $1, credential = $2 WHERE id = $3 RETURNING "+agentColumns, facts, credential[:], id))
+}
+
+// useJoinToken takes one use of a token, and returns it as it was before.
+func useJoinToken(ctx context.Context, tx pgx.Tx, secret fleet.Hash, now time.Time) (fleet.JoinToken, error) {
+	t, err := scanJoinToken(tx.QueryRow(ctx, "SELECT "+joinTokenColumns+` FROM join_tokens
+		WHERE secret = $1 AND uses_left <> 0 AND (expires_at IS NULL OR expires_at > $2) FOR UPDATE`, secret[:], moment(now)))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return t, fleet.Errorf(fleet.Unauthenticated, "the join token is unknown, used up or expired: take the one of this server")
+	}
+	if err != nil {
+		return t, err
+	}
+	_, err = tx.Exec(ctx,
+		"UPDATE join_tokens SET uses_left = uses_left - (uses_left > 0)::int, uses = uses + 1, last_used_at = $1 WHERE secret = $2",
+		moment(now), secret[:])
+	return t, err
 }
 
 // namesLike returns the names that [fleet.FirstFree] may meet.
@@ -84,27 +114,15 @@ func namesLike(ctx context.Context, tx pgx.Tx, base string) (map[string]bool, er
 	return taken, nil
 }
 
-// one reads one agent.
-func (s *Store) one(ctx context.Context, missing error, where string, arg any) (a fleet.Agent, err error) {
-	err = s.read(ctx, func(ctx context.Context) error {
-		var err error
-		a, err = scanAgent(s.pool.QueryRow(ctx, "SELECT "+agentColumns+" FROM agents WHERE "+where, arg))
-		if errors.Is(err, pgx.ErrNoRows) {
-			return missing
-		}
-		return err
-	})
-	return a, err
-}
-
 // AgentByCredential implements [fleet.Store].
 func (s *Store) AgentByCredential(ctx context.Context, credential fleet.Hash) (fleet.Agent, error) {
-	return s.one(ctx, fleet.Errorf(fleet.NotFound, "there is no agent with this credential"), "credential = $1", credential[:])
+	return one(ctx, s, fleet.Errorf(fleet.NotFound, "there is no agent with this credential"), scanAgent,
+		"SELECT "+agentColumns+" FROM agents WHERE credential = $1", credential[:])
 }
 
 // Agent implements [fleet.Store].
 func (s *Store) Agent(ctx context.Context, id string) (fleet.Agent, error) {
-	return s.one(ctx, noAgent(id), "id = $1", text(id))
+	return one(ctx, s, noAgent(id), scanAgent, "SELECT "+agentColumns+" FROM agents WHERE id = $1", text(id))
 }
 
 func noAgent(id string) error {
@@ -112,17 +130,9 @@ func noAgent(id string) error {
 }
 
 // Agents implements [fleet.Store].
-func (s *Store) Agents(ctx context.Context, after string, limit int) (agents []fleet.Agent, err error) {
-	err = s.read(ctx, func(ctx context.Context) error {
-		rows, err := s.pool.Query(ctx,
-			"SELECT "+agentColumns+" FROM agents WHERE name > $1 ORDER BY name LIMIT $2", text(after), limit)
-		if err != nil {
-			return err
-		}
-		agents, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (fleet.Agent, error) { return scanAgent(row) })
-		return err
-	})
-	return agents, err
+func (s *Store) Agents(ctx context.Context, after string, limit int) ([]fleet.Agent, error) {
+	return list(ctx, s, scanAgent,
+		"SELECT "+agentColumns+" FROM agents WHERE name > $1 ORDER BY name LIMIT $2", text(after), limit)
 }
 
 // UpdateAgent implements [fleet.Store].

@@ -155,31 +155,25 @@ func (s *Store) Report(ctx context.Context, ttl time.Duration, seen []fleet.Pres
 const serverLease = "server/"
 
 // Elsewhere implements [fleet.Cluster].
-func (s *Store) Elsewhere(ctx context.Context) (seen []fleet.Presence, err error) {
-	err = s.read(ctx, func(ctx context.Context) error {
-		rows, err := s.pool.Query(ctx, `
-			SELECT agent_id, generation, status FROM agent_sessions
-			JOIN leases ON leases.name = 'server/' || server_id AND leases.expires_at > clock_timestamp()
-			WHERE server_id <> $1`, s.self)
-		if err != nil {
-			return err
-		}
-		seen, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (fleet.Presence, error) {
-			var p fleet.Presence
-			var text []byte
-			if err := row.Scan(&p.AgentID, &p.Generation, &text); err != nil {
-				return p, err
-			}
-			var st status
-			if err := json.Unmarshal(text, &st); err != nil {
-				return p, fmt.Errorf("status of agent %s: %w", p.AgentID, err)
-			}
-			p.Status = st.decode()
-			return p, nil
-		})
-		return err
-	})
-	return seen, err
+func (s *Store) Elsewhere(ctx context.Context) ([]fleet.Presence, error) {
+	return list(ctx, s, scanPresence, `
+		SELECT agent_id, generation, status FROM agent_sessions
+		JOIN leases ON leases.name = 'server/' || server_id AND leases.expires_at > clock_timestamp()
+		WHERE server_id <> $1`, s.self)
+}
+
+func scanPresence(row pgx.Row) (fleet.Presence, error) {
+	var p fleet.Presence
+	var text []byte
+	if err := row.Scan(&p.AgentID, &p.Generation, &text); err != nil {
+		return p, err
+	}
+	var st status
+	if err := json.Unmarshal(text, &st); err != nil {
+		return p, fmt.Errorf("status of agent %s: %w", p.AgentID, err)
+	}
+	p.Status = st.decode()
+	return p, nil
 }
 
 // Shared implements [fleet.Cluster].

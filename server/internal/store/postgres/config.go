@@ -121,20 +121,12 @@ func (s *Store) Revision(ctx context.Context, number uint64) (r fleet.Revision, 
 }
 
 // Revisions implements [fleet.Store].
-func (s *Store) Revisions(ctx context.Context, before uint64, limit int) (revisions []fleet.Revision, err error) {
+func (s *Store) Revisions(ctx context.Context, before uint64, limit int) ([]fleet.Revision, error) {
 	if before == 0 || before > math.MaxInt64 {
 		before = math.MaxInt64
 	}
-	err = s.read(ctx, func(ctx context.Context) error {
-		rows, err := s.pool.Query(ctx,
-			"SELECT "+revisionColumns+" FROM config_revisions WHERE number < $1 ORDER BY number DESC LIMIT $2", int64(before), limit)
-		if err != nil {
-			return err
-		}
-		revisions, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (fleet.Revision, error) { return scanRevision(row) })
-		return err
-	})
-	return revisions, err
+	return list(ctx, s, func(row pgx.Row) (fleet.Revision, error) { return scanRevision(row) },
+		"SELECT "+revisionColumns+" FROM config_revisions WHERE number < $1 ORDER BY number DESC LIMIT $2", int64(before), limit)
 }
 
 // scanRevision reads a row of revisionColumns, and what comes behind them.
@@ -197,20 +189,12 @@ func (s *Store) PutConfigStatuses(ctx context.Context, statuses []fleet.ConfigSt
 func hash(h uint64) []byte { return binary.BigEndian.AppendUint64(nil, h) }
 
 // ConfigStatuses implements [fleet.Store].
-func (s *Store) ConfigStatuses(ctx context.Context) (statuses []fleet.ConfigStatus, err error) {
-	err = s.read(ctx, func(ctx context.Context) error {
-		rows, err := s.pool.Query(ctx,
-			"SELECT agent_id, revision, desired_hash, in_force_hash, state, errors, changed_at FROM agent_config_state")
-		if err != nil {
-			return err
-		}
-		statuses, err = pgx.CollectRows(rows, scanStatus)
-		return err
-	})
-	return statuses, err
+func (s *Store) ConfigStatuses(ctx context.Context) ([]fleet.ConfigStatus, error) {
+	return list(ctx, s, scanStatus,
+		"SELECT agent_id, revision, desired_hash, in_force_hash, state, errors, changed_at FROM agent_config_state")
 }
 
-func scanStatus(row pgx.CollectableRow) (fleet.ConfigStatus, error) {
+func scanStatus(row pgx.Row) (fleet.ConfigStatus, error) {
 	var (
 		c                        fleet.ConfigStatus
 		desired, inForce, faults []byte

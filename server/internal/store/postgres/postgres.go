@@ -228,6 +228,8 @@ const (
 	lockNames
 	lockRevisions
 	lockTokens
+	lockUsers
+	lockAudit
 )
 
 func lock(ctx context.Context, tx pgx.Tx, which int32) error {
@@ -253,4 +255,67 @@ func fromMoment(t *time.Time) time.Time {
 		return time.Time{}
 	}
 	return t.UTC()
+}
+
+// optional is how an id or a text that may be missing is stored: NULL for "".
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return new(text(s))
+}
+
+func fromOptional(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// room returns a Limit error when a table holds as many rows as it may.
+func room(ctx context.Context, tx pgx.Tx, table, what string, most int) error {
+	var count int
+	if err := tx.QueryRow(ctx, "SELECT count(*) FROM "+table).Scan(&count); err != nil {
+		return err
+	}
+	if count >= most {
+		return fleet.Errorf(fleet.Limit, "there are %d %s, which is the most: remove some", count, what)
+	}
+	return nil
+}
+
+// one reads one row; missing is the error when there is none.
+func one[T any](ctx context.Context, s *Store, missing error, scan func(pgx.Row) (T, error), query string, arg any) (v T, err error) {
+	err = s.read(ctx, func(ctx context.Context) error {
+		var err error
+		v, err = scan(s.pool.QueryRow(ctx, query, arg))
+		if errors.Is(err, pgx.ErrNoRows) {
+			return missing
+		}
+		return err
+	})
+	return v, err
+}
+
+// list reads all rows of a query.
+func list[T any](ctx context.Context, s *Store, scan func(pgx.Row) (T, error), query string, args ...any) (all []T, err error) {
+	err = s.read(ctx, func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (T, error) { return scan(row) })
+		return err
+	})
+	return all, err
+}
+
+// must runs one statement as a transaction; missing is the error when it touches
+// no row.
+func (s *Store) must(ctx context.Context, missing error, query string, args ...any) error {
+	n, err := s.exec(ctx, query, args...)
+	if err == nil && n == 0 {
+		return missing
+	}
+	return err
 }

@@ -54,7 +54,7 @@ func enroll(t testing.TB, s *Store, id string) error {
 	if err := s.PutJoinToken(t.Context(), anyone); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.EnrollAgent(t.Context(), anyone.Secret, fleet.Agent{ID: id, Name: id, EnrolledAt: time.UnixMilli(1)}, fleet.Hash{2, 31: byte(len(id))})
+	_, _, err := s.EnrollAgent(t.Context(), anyone.Secret, fleet.Agent{ID: id, Name: id, EnrolledAt: time.UnixMilli(1)}, fleet.Hash{2, 31: byte(len(id))})
 	return err
 }
 

@@ -22,7 +22,7 @@ func (t *turns) next() *Store {
 	return t.Store
 }
 
-func (t *turns) EnrollAgent(ctx context.Context, token fleet.Hash, a fleet.Agent, credential fleet.Hash) (fleet.Agent, error) {
+func (t *turns) EnrollAgent(ctx context.Context, token fleet.Hash, a fleet.Agent, credential fleet.Hash) (fleet.Agent, fleet.JoinToken, error) {
 	return t.next().EnrollAgent(ctx, token, a, credential)
 }
 
@@ -52,4 +52,20 @@ func (t *turns) MoveRollout(ctx context.Context, number uint64, r fleet.Rollout)
 
 func (t *turns) PutConfigStatuses(ctx context.Context, statuses []fleet.ConfigStatus) error {
 	return t.next().PutConfigStatuses(ctx, statuses)
+}
+
+func (t *turns) CreateSession(ctx context.Context, session fleet.Session) error {
+	return t.next().CreateSession(ctx, session)
+}
+
+func (t *turns) UpdateUser(ctx context.Context, id string, change fleet.UserChange) (fleet.User, error) {
+	return t.next().UpdateUser(ctx, id, change)
+}
+
+func (t *turns) SignInExternal(ctx context.Context, u fleet.User, session fleet.Session) (fleet.User, fleet.Session, error) {
+	return t.next().SignInExternal(ctx, u, session)
+}
+
+func (t *turns) AddAuditEntry(ctx context.Context, e fleet.AuditEntry) error {
+	return t.next().AddAuditEntry(ctx, e)
 }

@@ -32,7 +32,7 @@ func testRevisionRoundTrip(t *testing.T, s fleet.Store) {
 	wantCode(t, err, fleet.NotFound)
 	full := fleet.Revision{
 		Number: 1, CreatedAt: now, Author: "token:admin", Message: "why", RollbackOf: 7,
-		Plan:    fleet.RolloutPlan{StepsPercent: []uint32{1, 100}, WatchSeconds: 9},
+		Plan:    fleet.RolloutPlan{StepsPercent: []uint32{1, 100}, WatchSeconds: 9, MaxFailures: 2, IgnoreFailures: true},
 		Rollout: fleet.Rollout{State: fleet.RolloutFailed, Step: 1, Reason: "because"},
 	}
 	must(t, s.CreateRevision(t.Context(), 0, fleet.Rollout{}, full, fullConfig))

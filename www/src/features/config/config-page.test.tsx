@@ -180,10 +180,20 @@ describe("ConfigPage", () => {
     await press("Roll back to revision 2");
     await says("Roll back to revision 2?");
     expect(rollBack).not.toHaveBeenCalled();
-    await act(async () => document.querySelector<HTMLButtonElement>("[role=dialog] button[type=submit]")?.click());
+    const click = (selector: string) =>
+      act(async () => document.querySelector<HTMLElement>(`[role=dialog] ${selector}`)?.click());
+    await click("label:nth-of-type(2) input[type=radio]");
+    await click("input[type=checkbox]");
+    await click("button[type=submit]");
     await says("back to revision 2");
     await says("Revision 6");
-    expect(rollBack).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ toRevision: 2n, baseRevision: 5n }));
+    expect(rollBack).toHaveBeenCalledExactlyOnceWith(
+      expect.objectContaining({
+        toRevision: 2n,
+        baseRevision: 5n,
+        plan: expect.objectContaining({ stepsPercent: [10, 50, 100], watchSeconds: 60, ignoreFailures: true }),
+      }),
+    );
   });
 });
 

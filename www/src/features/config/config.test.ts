@@ -321,6 +321,10 @@ describe("rollout plans", () => {
     expect(toPlan(staged)).toEqual(create(RolloutPlanSchema, { stepsPercent: [10, 50, 100], watchSeconds: 60 }));
     expect(planText(toPlan(staged))).toBe("10%, 50%, 100%, each watched for 1min");
     expect(planText(toPlan(newPlan))).toBe("all at once");
+    const heedless = toPlan({ ...staged, heedsFailures: false });
+    expect(heedless.ignoreFailures).toBe(true);
+    expect(planText(heedless)).toBe("10%, 50%, 100%, each watched for 1min, whatever fails");
+    expect(planText({ ...toPlan(staged), maxFailures: 1_000 })).toContain("with up to 1,000 new failures an agent");
   });
   it.each(["", "10, 50", "50, 10, 100", "0, 100", "10.5, 100", "10, 10, 100", "ten, 100", "10, 200"])(
     "refuses the steps %o",

@@ -5,9 +5,9 @@ import { parseDuration, printDuration } from "./duration";
 import { durationProblem } from "./validate";
 
 /** A rollout plan as it is being typed. */
-export type PlanDraft = { staged: boolean; steps: string; watch: string };
+export type PlanDraft = { staged: boolean; steps: string; watch: string; heedsFailures: boolean };
 
-export const newPlan: PlanDraft = { staged: false, steps: "10, 50, 100", watch: "1min" };
+export const newPlan: PlanDraft = { staged: false, steps: "10, 50, 100", watch: "1min", heedsFailures: true };
 
 export function planProblems({ staged, steps, watch }: PlanDraft): { steps?: string; watch?: string } {
   if (!staged) return {};
@@ -22,11 +22,12 @@ export function planProblems({ staged, steps, watch }: PlanDraft): { steps?: str
 }
 
 /** Only for a plan without problems. */
-export function toPlan({ staged, steps, watch }: PlanDraft): RolloutPlan {
+export function toPlan({ staged, steps, watch, heedsFailures }: PlanDraft): RolloutPlan {
   if (!staged) return create(RolloutPlanSchema);
   return create(RolloutPlanSchema, {
     stepsPercent: parseSteps(steps) ?? [],
     watchSeconds: (parseDuration(watch) ?? 0) / 1_000,
+    ignoreFailures: !heedsFailures,
   });
 }
 
@@ -41,5 +42,10 @@ function parseSteps(text: string): number[] | null {
 export function planText(plan: RolloutPlan | undefined): string {
   if (!plan || plan.stepsPercent.length === 0) return "all at once";
   const steps = plan.stepsPercent.map((step) => `${step}%`).join(", ");
-  return `${steps}, each watched for ${printDuration(plan.watchSeconds * 1_000)}`;
+  const failures = plan.ignoreFailures
+    ? ", whatever fails"
+    : plan.maxFailures > 0
+      ? `, with up to ${plan.maxFailures.toLocaleString("en")} new failures an agent`
+      : "";
+  return `${steps}, each watched for ${printDuration(plan.watchSeconds * 1_000)}${failures}`;
 }

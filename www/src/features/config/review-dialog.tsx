@@ -15,8 +15,9 @@ import { bounds } from "./catalog";
 import { PolicyChanges } from "./change-table";
 import { type Draft, toConfig } from "./draft";
 import { useDraft, useDraftStore } from "./draft-store";
-import { Field, Notice } from "./fields";
+import { Notice } from "./fields";
 import { newPlan, type PlanDraft, planProblems, toPlan } from "./plan";
+import { PlanFields } from "./plan-fields";
 import { fieldText } from "./server-errors";
 import { compareConfigs } from "./settings";
 import { agentConfigsKey, revisionsKey, usePreview, useReadNewest } from "./use-config";
@@ -176,51 +177,5 @@ export function Refused({ draft, errors }: { draft: Draft; errors: readonly Fiel
         ))}
       </ul>
     </Notice>
-  );
-}
-
-function PlanFields(props: {
-  plan: PlanDraft;
-  errors: ReturnType<typeof planProblems>;
-  onPlan: (part: Partial<PlanDraft>) => void;
-}) {
-  const { plan, errors, onPlan } = props;
-  const choice = (staged: boolean, text: string) => (
-    <label className="flex min-h-6 items-center gap-2">
-      <input
-        type="radio"
-        name="rollout"
-        checked={plan.staged === staged}
-        onChange={() => onPlan({ staged })}
-        className="size-4 accent-accent"
-      />
-      {text}
-    </label>
-  );
-  return (
-    <fieldset className="min-w-0">
-      <legend className="mb-1 text-xs font-medium text-ink-soft">Rollout</legend>
-      <div className="flex flex-wrap gap-x-6">
-        {choice(false, "All agents at once")}
-        {choice(true, "Some first, then the rest")}
-      </div>
-      {plan.staged ? (
-        <div className="mt-2 grid gap-3 sm:grid-cols-2">
-          <Field
-            label="Steps in percent of the agents"
-            value={plan.steps}
-            error={errors.steps}
-            onText={(steps) => onPlan({ steps })}
-          />
-          <Field
-            label="Watch each step for"
-            value={plan.watch}
-            error={errors.watch}
-            hint="It stops and goes back when agents refuse it or fall silent."
-            onText={(watch) => onPlan({ watch })}
-          />
-        </div>
-      ) : null}
-    </fieldset>
   );
 }

@@ -11,6 +11,8 @@ import { explain } from "@/lib/errors";
 import { useRuntime } from "@/lib/runtime";
 import { affectedText } from "./affected";
 import { Notice } from "./fields";
+import { newPlan, type PlanDraft, planProblems, toPlan } from "./plan";
+import { PlanFields } from "./plan-fields";
 import { Differences, WithConfigs } from "./revision-dialog";
 import { agentConfigsKey, revisionsKey, usePreview } from "./use-config";
 
@@ -20,9 +22,17 @@ export function RollbackDialog(props: { revision: Revision; newest: Revision; on
   const client = useQueryClient();
   const { revision, newest, onClose } = props;
   const [message, setMessage] = useState("");
+  const [plan, setPlan] = useState<PlanDraft>(newPlan);
+  const planErrors = planProblems(plan);
+  const isBlocked = planErrors.steps !== undefined || planErrors.watch !== undefined;
   const rollBack = useMutation({
     mutationFn: () =>
-      config.rollBack({ toRevision: revision.number, baseRevision: newest.number, message: message.trim() }),
+      config.rollBack({
+        toRevision: revision.number,
+        baseRevision: newest.number,
+        message: message.trim(),
+        plan: toPlan(plan),
+      }),
     onSuccess: onClose,
     onSettled: () => {
       void client.invalidateQueries({ queryKey: revisionsKey });
@@ -32,14 +42,14 @@ export function RollbackDialog(props: { revision: Revision; newest: Revision; on
   const isBehind = rollBack.error !== null && ConnectError.from(rollBack.error).code === Code.Aborted;
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    rollBack.mutate();
+    if (!isBlocked) rollBack.mutate();
   };
   return (
     <Dialog
       open
       onOpenChange={onClose}
       title={`Roll back to revision ${revision.number}?`}
-      description="This makes a new revision with the configuration of the old one, for all agents at once."
+      description="This makes a new revision with the configuration of the old one."
       width="max-w-2xl"
     >
       <form onSubmit={submit} className="flex flex-col gap-4">
@@ -57,6 +67,7 @@ export function RollbackDialog(props: { revision: Revision; newest: Revision; on
           maxLength={256}
           onChange={(event) => setMessage(event.target.value)}
         />
+        <PlanFields plan={plan} errors={planErrors} onPlan={(part) => setPlan({ ...plan, ...part })} />
         {rollBack.error ? (
           <Notice tone="bad" alert>
             {isBehind
@@ -66,7 +77,7 @@ export function RollbackDialog(props: { revision: Revision; newest: Revision; on
         ) : null}
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look="danger" disabled={rollBack.isPending}>
+          <Button type="submit" look="danger" disabled={isBlocked || rollBack.isPending}>
             Roll back
           </Button>
         </div>

@@ -62,7 +62,8 @@ type ConfigServiceClient interface {
 	// another revision came after base_revision; INVALID_ARGUMENT, naming each
 	// field, when the configuration is wrong.
 	ApplyConfig(context.Context, *v1.ApplyConfigRequest) (*v1.ApplyConfigResponse, error)
-	// RollBack makes a new revision with the configuration of an old one.
+	// RollBack makes a new revision with the configuration of an old one and begins
+	// to roll it out. Errors are those of ApplyConfig, and NOT_FOUND.
 	RollBack(context.Context, *v1.RollBackRequest) (*v1.RollBackResponse, error)
 	// ListRevisions returns revisions, the newest first.
 	ListRevisions(context.Context, *v1.ListRevisionsRequest) (*v1.ListRevisionsResponse, error)
@@ -200,7 +201,8 @@ type ConfigServiceHandler interface {
 	// another revision came after base_revision; INVALID_ARGUMENT, naming each
 	// field, when the configuration is wrong.
 	ApplyConfig(context.Context, *v1.ApplyConfigRequest) (*v1.ApplyConfigResponse, error)
-	// RollBack makes a new revision with the configuration of an old one.
+	// RollBack makes a new revision with the configuration of an old one and begins
+	// to roll it out. Errors are those of ApplyConfig, and NOT_FOUND.
 	RollBack(context.Context, *v1.RollBackRequest) (*v1.RollBackResponse, error)
 	// ListRevisions returns revisions, the newest first.
 	ListRevisions(context.Context, *v1.ListRevisionsRequest) (*v1.ListRevisionsResponse, error)
