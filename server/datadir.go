@@ -30,7 +30,7 @@ const (
 
 // bootstrap makes the secrets in the files of dir work, and writes those that
 // are missing; [fleet.Bootstrap] has the rule.
-func bootstrap(ctx context.Context, store fleet.Store, dir string) error {
+func bootstrap(ctx context.Context, store fleet.Store, shared bool, dir string) error {
 	var found fleet.Secrets
 	for name, secret := range map[string]*fleet.Secret{joinTokenFile: &found.JoinToken, adminTokenFile: &found.AdminToken} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
@@ -39,7 +39,7 @@ func bootstrap(ctx context.Context, store fleet.Store, dir string) error {
 		}
 		*secret = fleet.Secret(strings.TrimSpace(string(text)))
 	}
-	wanted, err := fleet.Bootstrap(ctx, store, time.Now, found)
+	wanted, err := fleet.Bootstrap(ctx, store, shared, time.Now, found)
 	if err != nil {
 		return fmt.Errorf("data-dir: %s: %w", dir, err)
 	}

@@ -53,7 +53,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.service = fleet.NewService(store, w.live, w.steering, clock)
 	w.access = fleet.NewAccess(store, clock)
-	if w.secrets, err = fleet.Bootstrap(t.Context(), store, clock, fleet.Secrets{}); err != nil {
+	if w.secrets, err = fleet.Bootstrap(t.Context(), store, false, clock, fleet.Secrets{}); err != nil {
 		t.Fatal(err)
 	}
 	return w

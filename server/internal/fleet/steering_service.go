@@ -146,6 +146,12 @@ func (s *Steering) propose(ctx context.Context, c FleetConfig, p Proposal, rollb
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.cluster.Shared() {
+		// What this server was not told of yet is as true as what it was.
+		if err := s.reload(ctx); err != nil {
+			return Revision{}, err
+		}
+	}
 	running := s.newest.Rollout.State == RolloutRunning
 	switch {
 	case p.Base != s.newest.Number:
