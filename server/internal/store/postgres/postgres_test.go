@@ -15,9 +15,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
+	"sonde.dev/sonde/internal/postgrestest"
 	"sonde.dev/sonde/server/internal/fleet"
 	"sonde.dev/sonde/server/internal/store/migration"
-	"sonde.dev/sonde/server/internal/store/postgres/postgrestest"
 	"sonde.dev/sonde/server/internal/store/storetest"
 )
 

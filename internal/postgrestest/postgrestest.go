@@ -194,6 +194,20 @@ func (c *Cluster) Exec(t testing.TB, query string) {
 	}
 }
 
+// Count returns the one number that a query has, read in a database.
+func (c *Cluster) Count(t testing.TB, database, query string) (n int) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if err := conn.QueryRow(t.Context(), query).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
+
 // Database makes an empty database and returns its URL.
 func (c *Cluster) Database(t testing.TB) string {
 	t.Helper()
@@ -201,6 +215,25 @@ func (c *Cluster) Database(t testing.TB) string {
 	name := fmt.Sprintf("test_%d", c.databases)
 	c.Exec(t, "CREATE DATABASE "+name)
 	return c.url(name)
+}
+
+// As returns the URL of a database for a user of its own, who may do everything.
+func (c *Cluster) As(t testing.TB, database, name string) string {
+	t.Helper()
+	c.Exec(t, fmt.Sprintf("CREATE USER %s SUPERUSER PASSWORD '%s'", name, password))
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(name, password)
+	return u.String()
+}
+
+// Shut ends the connections of a user and lets it in no more.
+func (c *Cluster) Shut(t testing.TB, name string) {
+	t.Helper()
+	c.Exec(t, fmt.Sprintf("ALTER USER %s NOLOGIN", name))
+	c.Exec(t, fmt.Sprintf("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '%s'", name))
 }
 
 // url has the password.
