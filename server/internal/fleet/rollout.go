@@ -28,6 +28,7 @@ const (
 func (s *Steering) Run(ctx context.Context) {
 	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
+	failing := false // to ask for the lease
 	for {
 		select {
 		case <-ctx.Done():
@@ -38,9 +39,11 @@ func (s *Steering) Run(ctx context.Context) {
 		case <-tick.C:
 		}
 		s.flush(ctx)
-		if err := s.lead(ctx); err != nil && ctx.Err() == nil {
-			s.log.Error("asking whether this server moves rollouts", "error", err)
+		err := s.lead(ctx)
+		if err != nil && ctx.Err() == nil && !failing {
+			s.log.Error("asking whether this server moves rollouts: trying again", "error", err)
 		}
+		failing = err != nil
 		if err := s.adoptAgain(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("reading what became of configurations", "error", err)
 		}

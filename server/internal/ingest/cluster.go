@@ -95,6 +95,24 @@ func (in *Ingest) Presences(now time.Time) []fleet.Presence {
 	return seen
 }
 
+// identify reads the agent of a session's credential, and the name that the
+// session's series carry. Only what is read once the session is visible to
+// Disconnect and Recheck can be relied upon; a Recheck meanwhile has it read
+// again.
+func (in *Ingest) identify(ctx context.Context, s *session) (fleet.Agent, error) {
+	for {
+		s.rechecked.Store(false)
+		known, err := in.cfg.Registrar.Authenticate(ctx, s.peer.Credential)
+		if err != nil {
+			return fleet.Agent{}, err
+		}
+		s.name.Store(&known.Name)
+		if !s.rechecked.Load() {
+			return known, nil
+		}
+	}
+}
+
 // Recheck ends sessions whose credential does not work any more or whose agent
 // has another name now: that of one agent, or all when agentID is empty.
 func (in *Ingest) Recheck(ctx context.Context, agentID string) error {
@@ -102,14 +120,18 @@ func (in *Ingest) Recheck(ctx context.Context, agentID string) error {
 		if agentID != "" && s.agentID != agentID {
 			continue
 		}
+		s.rechecked.Store(true)
+		name := s.name.Load()
+		if name == nil {
+			continue // identify goes on
+		}
 		known, err := in.cfg.Registrar.Authenticate(ctx, s.peer.Credential)
 		switch {
 		case fleet.ErrorCode(err) == fleet.Unauthenticated:
 			s.end(err)
 		case err != nil:
 			return err
-		case s.name.Load() == nil || *s.name.Load() != known.Name:
-			// One that is only beginning may have read the name before.
+		case *name != known.Name:
 			s.end(fleet.Errorf(fleet.Unavailable, "the agent was renamed to %q: connect again", known.Name))
 		}
 	}

@@ -167,9 +167,7 @@ func (in *Ingest) Serve(ctx context.Context, stream Stream, peer Peer) error {
 		return err
 	}
 	defer in.detach(s)
-	// Only now does a removal or a new name reach this session through
-	// Disconnect, so only what is read from here on can be relied upon.
-	known, err = in.cfg.Registrar.Authenticate(ctx, peer.Credential)
+	known, err = in.identify(ctx, s)
 	if err != nil {
 		return err
 	}

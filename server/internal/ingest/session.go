@@ -34,6 +34,8 @@ type session struct {
 	period     atomic.Int64 // the agent's submission interval, a time.Duration
 	log        *slog.Logger
 	name       atomic.Pointer[string] // that its series carry; nil before it is read
+	// rechecked says that the agent may be another one than was read.
+	rechecked atomic.Bool
 
 	// Of the goroutine that receives.
 	identity labels.Labels // agent, instance and job
@@ -98,7 +100,6 @@ func (s *session) end(cause error) {
 // when the agent closed the stream.
 func (s *session) serve(ctx context.Context, known fleet.Agent) error {
 	s.log = s.log.With("name", known.Name)
-	s.name.Store(&known.Name)
 	s.identity = labels.FromStrings("agent", known.ID, "instance", known.Name, "job", "node")
 	err := s.stream.Send(&sondev1.ConnectResponse{Message: &sondev1.ConnectResponse_Welcome{
 		Welcome: s.in.welcome(s.agent.durable(s.boot)),

@@ -41,12 +41,22 @@ func (s *Store) notice(payload string) (fleet.Notice, bool) {
 
 // Listen implements [fleet.Cluster].
 func (s *Store) Listen(ctx context.Context, f func(fleet.Notice)) error {
+	deaf := false
 	for {
-		err := s.listen(ctx, f)
+		err := s.listen(ctx, func() {
+			if deaf {
+				s.log.Info("the database says again what other servers change")
+				deaf = false
+			}
+			f(fleet.Notice{Kind: fleet.Anything})
+		}, f)
 		if ctx.Err() != nil {
 			return nil
 		}
-		s.log.Warn("the database does not say what other servers change: trying again", "error", s.failure(err))
+		if !deaf {
+			s.log.Warn("the database does not say what other servers change: trying again until it does", "error", s.failure(err))
+			deaf = true
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -56,9 +66,8 @@ func (s *Store) Listen(ctx context.Context, f func(fleet.Notice)) error {
 }
 
 // listen listens on one connection until that breaks.
-func (s *Store) listen(ctx context.Context, f func(fleet.Notice)) error {
-	config := s.pool.Config().ConnConfig
-	conn, err := pgx.ConnectConfig(ctx, config)
+func (s *Store) listen(ctx context.Context, begin func(), f func(fleet.Notice)) error {
+	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig)
 	if err != nil {
 		return err
 	}
@@ -66,7 +75,7 @@ func (s *Store) listen(ctx context.Context, f func(fleet.Notice)) error {
 	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
 		return err
 	}
-	f(fleet.Notice{Kind: fleet.Anything})
+	begin()
 	for {
 		n, err := conn.WaitForNotification(ctx)
 		if err != nil {

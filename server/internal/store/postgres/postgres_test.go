@@ -47,6 +47,14 @@ func TestTwoServers(t *testing.T) {
 	})
 }
 
+func TestCluster(t *testing.T) {
+	cluster := postgrestest.Start(t)
+	storetest.RunCluster(t, func(t *testing.T) (a, b storetest.Server) {
+		database := cluster.Database(t)
+		return open(t, database), open(t, database)
+	})
+}
+
 var anyone = fleet.JoinToken{Name: "any", Secret: fleet.Hash{1}, CreatedAt: time.UnixMilli(1), UsesLeft: -1}
 
 func enroll(t testing.TB, s *Store, id string) error {
