@@ -143,6 +143,7 @@ func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (total int64, 
 			{"DELETE FROM api_tokens WHERE expires_at <= $1", grace},
 			{"DELETE FROM login_codes WHERE expires_at <= $1", now},
 			{"DELETE FROM sessions WHERE expires_at <= $1", now},
+			{"DELETE FROM agent_sessions USING leases WHERE leases.name = 'server/' || server_id AND leases.expires_at <= $1", grace},
 			{"DELETE FROM leases WHERE expires_at <= $1", grace},
 		} {
 			tag, err := tx.Exec(ctx, remove.query, moment(remove.until))

@@ -152,9 +152,14 @@ func (s *Store) Report(ctx context.Context, ttl time.Duration, seen []fleet.Pres
 		}
 		ids[i], generations[i], statuses[i] = p.AgentID, int64(p.Generation), string(text)
 	}
+	// The rows are locked in one order, which is that of PutConfigStatuses, so that
+	// nobody waits in a circle.
 	_, err := s.exec(ctx, `
+		WITH mine AS MATERIALIZED (
+			SELECT agent_id FROM agent_sessions WHERE agent_id = ANY ($1) ORDER BY agent_id FOR NO KEY UPDATE
+		)
 		UPDATE agent_sessions SET status = new.status::json
-		FROM unnest($1::text[], $2::bigint[], $3::text[]) AS new (agent_id, generation, status)
+		FROM mine JOIN unnest($1::text[], $2::bigint[], $3::text[]) AS new (agent_id, generation, status) USING (agent_id)
 		WHERE agent_sessions.agent_id = new.agent_id AND agent_sessions.generation = new.generation`,
 		ids, generations, statuses)
 	return err

@@ -34,6 +34,7 @@ func RunCluster(t *testing.T, open func(t *testing.T) (a, b Server)) {
 		{"SessionsConcurrently", testSessionsConcurrently},
 		{"StatusesAreFenced", testStatusesAreFenced},
 		{"ReportsAreFenced", testReportsAreFenced},
+		{"AllAtOnce", testAllAtOnce},
 		{"DeadServer", testDeadServer},
 		{"Notices", testNotices},
 	} {
@@ -209,6 +210,70 @@ func testReportsAreFenced(t *testing.T, a, b Server) {
 	seen, err := a.Elsewhere(t.Context())
 	must(t, err)
 	wantSame(t, seen, []fleet.Presence{{AgentID: "agent-1", Generation: generation, Status: status}})
+}
+
+// Two servers that write many rows in different orders neither block each other
+// nor lose anything.
+func testAllAtOnce(t *testing.T, a, b Server) {
+	putToken(t, a)
+	const agents, rounds = 20, 10
+	for n := range byte(agents) {
+		enroll(t, a, n+1, "a")
+	}
+	var wg sync.WaitGroup
+	for i, s := range []Server{a, b} {
+		var presences []fleet.Presence
+		var sightings []fleet.Sighting
+		var statuses []fleet.ConfigStatus
+		for n := range agents {
+			if i == 1 {
+				n = agents - 1 - n
+			}
+			id := fmt.Sprintf("agent-%d", n+1)
+			presences = append(presences, fleet.Presence{AgentID: id, Generation: begin(t, s, id)})
+			sightings = append(sightings, fleet.Sighting{AgentID: id, At: now.Add(time.Duration(i) * time.Second)})
+			statuses = append(statuses, fleet.ConfigStatus{AgentID: id, Revision: 1, Desired: uint64(i), State: fleet.ConfigApplied, ChangedAt: now})
+		}
+		for _, write := range []func() error{
+			func() error { return s.Report(t.Context(), long, presences) },
+			func() error { return s.SeeAgents(t.Context(), sightings) },
+			func() error { return s.PutConfigStatuses(t.Context(), statuses) },
+			func() error {
+				// The last session of each is with the second server.
+				if i == 0 {
+					return nil
+				}
+				_, err := s.BeginSession(t.Context(), presences[0].AgentID)
+				return err
+			},
+		} {
+			wg.Go(func() {
+				for range rounds {
+					if err := write(); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
+	statuses, err := a.ConfigStatuses(t.Context())
+	must(t, err)
+	list, err := a.Agents(t.Context(), "", agents)
+	must(t, err)
+	if len(statuses) != agents || len(list) != agents {
+		t.Errorf("%d statuses of %d agents", len(statuses), len(list))
+	}
+	for _, c := range statuses {
+		if c.Desired != 1 {
+			t.Errorf("the status of %s is that of the server that lost its session", c.AgentID)
+		}
+	}
+	for _, a := range list {
+		if !a.LastSeenAt.Equal(now.Add(time.Second)) {
+			t.Errorf("%s was last seen at %v", a.ID, a.LastSeenAt)
+		}
+	}
 }
 
 // The sessions of a server that does not say that it lives count for nothing.
