@@ -14,6 +14,7 @@ import (
 
 	"sonde.dev/sonde/server/internal/ingest"
 	"sonde.dev/sonde/server/internal/series"
+	"sonde.dev/sonde/server/internal/store/postgres"
 )
 
 // TLS modes of [Config.TLS].
@@ -30,8 +31,12 @@ const (
 // Config is what a server is told at its start. The names in its errors are
 // those of the flags of `sonde server`.
 type Config struct {
-	// DataDir holds everything that the server keeps.
+	// DataDir holds everything that the server keeps by itself.
 	DataDir string
+	// Database is the URL of a PostgreSQL database for the control plane, which
+	// servers may share; empty: SQLite in DataDir. DatabaseFile is a file that
+	// holds it instead.
+	Database, DatabaseFile string
 	// Listen is host:port; port 0 takes a free one.
 	Listen string
 	// TLS is TLSAuto, TLSOwn or TLSOff.
@@ -87,6 +92,15 @@ func (c Config) Check() error {
 	if c.DataDir == "" {
 		wrong("data-dir", "is empty")
 	}
+	if c.Database != "" && c.DatabaseFile != "" {
+		wrong("database", "database and database-file are not given both")
+	} else if text, err := c.database(); err != nil {
+		wrong("database-file", "%w", err)
+	} else if text != "" {
+		if err := postgres.Check(text); err != nil {
+			wrong("database", "%w", err)
+		}
+	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		wrong("listen", "%q is not host:port", c.Listen)
 	}
@@ -131,6 +145,21 @@ func (c Config) Check() error {
 	}
 	c.OIDC.check(wrong)
 	return errors.Join(errs...)
+}
+
+// database returns the URL of the database, empty for none.
+func (c Config) database() (string, error) {
+	if c.DatabaseFile == "" {
+		return c.Database, nil
+	}
+	text, err := os.ReadFile(c.DatabaseFile)
+	if err != nil {
+		return "", err
+	}
+	if strings.TrimSpace(string(text)) == "" {
+		return "", fmt.Errorf("%s is empty: it must hold the URL of a database", c.DatabaseFile)
+	}
+	return strings.TrimSpace(string(text)), nil
 }
 
 func (c Config) limits() ingest.Limits {

@@ -42,12 +42,12 @@ func (s *Server) bootstrap(ctx context.Context) error {
 		}
 		*secret = fleet.Secret(strings.TrimSpace(string(text)))
 	}
-	wanted, err := fleet.Bootstrap(ctx, s.control, time.Now, found)
+	wanted, err := fleet.Bootstrap(ctx, s.control, s.cluster.Shared(), time.Now, found)
 	if err != nil {
 		return fmt.Errorf("data-dir: %s: %w", dir, err)
 	}
 	isNew := wanted.JoinToken != found.JoinToken
-	if wanted.JoinToken = wanted.JoinToken.WithoutPin(); s.authority != nil {
+	if wanted.JoinToken = wanted.JoinToken.WithoutPin(); wanted.JoinToken != "" && s.authority != nil {
 		wanted.JoinToken = wanted.JoinToken.WithPin(s.authority.Pin())
 	}
 	if wanted.JoinToken != found.JoinToken {

@@ -73,7 +73,7 @@ func (s *Server) routeList(engine *query.Engine, registrar *fleet.Registrar, met
 	viewed := func(path string, h http.Handler) { call(fleet.Viewer, path, h) }
 	path, agents := rpc.NewAgentHandler(registrar, s.ingest, s.config.limits().MaxMessageBytes)
 	call(open, path, agents)
-	viewed(rpc.NewFleetHandler(fleet.NewService(s.control, s.ingest, s.steering, time.Now)))
+	viewed(rpc.NewFleetHandler(fleet.NewService(s.control, s.live, s.steering, time.Now)))
 	viewed(rpc.NewConfigHandler(s.steering))
 	viewed(rpc.NewAccessHandler(s.access, fleet.NewAdmission(s.control, s.access, time.Now), s.audit, s.reach()))
 	viewed(sondev1connect.NewQueryServiceHandler(s.queries, rpc.Options(1<<20)))

@@ -37,7 +37,6 @@ import (
 	"sonde.dev/sonde/server/internal/rpc"
 	"sonde.dev/sonde/server/internal/series/local"
 	"sonde.dev/sonde/server/internal/series/query"
-	"sonde.dev/sonde/server/internal/store/sqlite"
 )
 
 // drainTime is how long requests that are under way may take once the server
@@ -57,7 +56,9 @@ type Server struct {
 	certificate certificate.Source
 	authority   *certificate.Authority
 
-	control  *sqlite.Store
+	control  store
+	cluster  fleet.Cluster
+	live     *everywhere
 	samples  *local.Store
 	ingest   *ingest.Ingest
 	guard    *access.Guard
@@ -94,7 +95,7 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.url = s.publicURL()
-	if s.control, err = sqlite.Open(ctx, filepath.Join(c.DataDir, "fleet.db")); err != nil {
+	if s.control, s.cluster, err = openStore(ctx, c); err != nil {
 		return nil, err
 	}
 	if err := s.bootstrap(ctx); err != nil {
@@ -135,20 +136,22 @@ func (s *Server) assemble(ctx context.Context, metrics *prometheus.Registry) err
 		return err
 	}
 	registrar := fleet.NewRegistrar(s.control, time.Now)
-	if s.steering, err = fleet.NewSteering(ctx, s.control, time.Now, s.log); err != nil {
+	if s.steering, err = fleet.NewSharedSteering(ctx, s.control, s.cluster, time.Now, s.log); err != nil {
 		return err
 	}
 	s.steering.WatchFailures(failures{engine})
 	s.ingest = ingest.New(ingest.Config{
 		Registrar: registrar,
 		Steering:  s.steering,
+		Cluster:   s.cluster,
 		Appender:  s.config.faults.wrap(s.samples),
 		Limits:    s.config.limits(),
 		Logger:    s.log,
 		Metrics:   metrics,
 		Now:       time.Now,
 	})
-	s.access = fleet.NewAccess(s.control, time.Now)
+	s.live = &everywhere{Ingest: s.ingest}
+	s.access = fleet.NewAccess(cleanedOnce{s.control, s.cluster}, time.Now)
 	s.audit = fleet.NewAudit(s.control, time.Now)
 	s.guard = access.New(s.access, s.audit, s.log, time.Now)
 	if s.config.OIDC.Issuer != "" {
@@ -210,6 +213,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	})
 	group.Go(func() error { s.ingest.Run(ctx); return nil })
+	group.Go(func() error { newFollower(s.cluster, s.steering, s.live, s.log).Run(ctx); return nil })
 	group.Go(func() error { s.steering.Run(ctx); return nil })
 	group.Go(func() error { s.guard.Run(ctx); return nil })
 	if s.certificate != nil {

@@ -148,7 +148,7 @@ func newWorld(t testing.TB, limits Limits) *world {
 	}
 	t.Cleanup(func() { store.Close() })
 	clock := func() time.Time { return now }
-	secrets, err := fleet.Bootstrap(t.Context(), store, clock, fleet.Secrets{})
+	secrets, err := fleet.Bootstrap(t.Context(), store, false, clock, fleet.Secrets{})
 	if err != nil {
 		t.Fatal(err)
 	}
