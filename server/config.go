@@ -58,6 +58,9 @@ type Config struct {
 	// QueryTimeout and QuerySamples bound one query.
 	QueryTimeout time.Duration
 	QuerySamples int
+	// CredentialLifetime is how old an agent's credential may grow before the agent
+	// gets a new one; 0 for no bound.
+	CredentialLifetime time.Duration
 	// OIDC lets people sign in by an identity provider.
 	OIDC   OIDC
 	Logger *slog.Logger
@@ -142,6 +145,9 @@ func (c Config) Check() error {
 	}
 	if c.QuerySamples < 1 {
 		wrong("query-samples", "%d is not positive", c.QuerySamples)
+	}
+	if c.CredentialLifetime != 0 && c.CredentialLifetime < time.Minute {
+		wrong("credential-lifetime", "%v is neither 0 nor at least a minute", c.CredentialLifetime)
 	}
 	c.OIDC.check(wrong)
 	return errors.Join(errs...)

@@ -146,9 +146,11 @@ func (s *Server) assemble(ctx context.Context, metrics *prometheus.Registry) err
 		Cluster:   s.cluster,
 		Appender:  s.config.faults.wrap(s.samples),
 		Limits:    s.config.limits(),
-		Logger:    s.log,
-		Metrics:   metrics,
-		Now:       time.Now,
+
+		CredentialLifetime: s.config.CredentialLifetime,
+		Logger:             s.log,
+		Metrics:            metrics,
+		Now:                time.Now,
 	})
 	s.live = &everywhere{Ingest: s.ingest}
 	s.access = fleet.NewAccess(cleanedOnce{s.control, s.cluster}, time.Now)

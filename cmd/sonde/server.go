@@ -47,6 +47,7 @@ variable, a variable over the file.`,
 	fs.IntVar(&config.MaxSeries, "max-series", 20_000, "how many series one agent may have")
 	fs.DurationVar(&config.QueryTimeout, "query-timeout", 30*time.Second, "how long a query may take")
 	fs.IntVar(&config.QuerySamples, "query-samples", 10_000_000, "how many samples a query may hold in memory")
+	fs.DurationVar(&config.CredentialLifetime, "credential-lifetime", 30*24*time.Hour, "how old an agent's credential may grow before the agent gets a new one; 0s for no bound")
 	fs.StringVar(&config.OIDC.Issuer, "oidc-issuer", "", "`URL` of an OpenID Connect provider that people sign in by")
 	fs.StringVar(&config.OIDC.Name, "oidc-name", "", "what people call that provider (default its host)")
 	fs.StringVar(&config.OIDC.ClientID, "oidc-client-id", "", "what the provider calls this server")
