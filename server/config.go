@@ -40,6 +40,8 @@ type Config struct {
 	// may take; 0 bytes is no bound.
 	Retention      time.Duration
 	RetentionBytes int64
+	// Metrics says where samples are kept when not in DataDir.
+	Metrics MetricsConfig
 	// MaxSeries bounds the series of one agent.
 	MaxSeries int
 	// QueryTimeout and QuerySamples bound one query.
@@ -101,7 +103,7 @@ func (c Config) Check() error {
 	if c.QuerySamples < 1 {
 		wrong("query-samples", "%d is not positive", c.QuerySamples)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Metrics.check())...)
 }
 
 func (c Config) limits() ingest.Limits {

@@ -59,12 +59,3 @@ func healthy(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Write([]byte("ok\n"))
 }
-
-// ready says whether the server can store and answer.
-func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
-	if err := s.samples.Err(); err != nil {
-		http.Error(w, "the sample store has failed: "+err.Error(), http.StatusServiceUnavailable)
-		return
-	}
-	healthy(w, nil)
-}

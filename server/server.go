@@ -34,7 +34,6 @@ import (
 	"sonde.dev/sonde/server/internal/fleet"
 	"sonde.dev/sonde/server/internal/ingest"
 	"sonde.dev/sonde/server/internal/rpc"
-	"sonde.dev/sonde/server/internal/series/local"
 	"sonde.dev/sonde/server/internal/series/query"
 	"sonde.dev/sonde/server/internal/store/sqlite"
 )
@@ -52,7 +51,7 @@ type Server struct {
 	url      string
 
 	control  *sqlite.Store
-	samples  *local.Store
+	samples  sampleStore
 	ingest   *ingest.Ingest
 	guard    *access.Guard
 	access   *fleet.Access
@@ -98,14 +97,7 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		buildInfo(),
 	)
-	s.samples, err = local.Open(local.Options{
-		Dir:        filepath.Join(c.DataDir, "samples"),
-		Retention:  c.Retention,
-		MaxBytes:   c.RetentionBytes,
-		Logger:     c.Logger,
-		Registerer: metrics,
-	})
-	if err != nil {
+	if s.samples, err = openSamples(c, metrics); err != nil {
 		return nil, err
 	}
 	if err := s.assemble(ctx, metrics); err != nil {
@@ -141,7 +133,7 @@ func (s *Server) assemble(ctx context.Context, metrics *prometheus.Registry) err
 	})
 	s.access = fleet.NewAccess(s.control, time.Now)
 	s.guard = access.New(s.access, s.log, time.Now)
-	if s.queries, err = rpc.NewQueries(engine, s.ingest, metrics); err != nil {
+	if s.queries, err = rpc.NewQueries(engine, s.progress(), metrics); err != nil {
 		return err
 	}
 	handler, err := s.routes(engine, registrar, metrics)
