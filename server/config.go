@@ -47,7 +47,9 @@ type Config struct {
 	// QueryTimeout and QuerySamples bound one query.
 	QueryTimeout time.Duration
 	QuerySamples int
-	Logger       *slog.Logger
+	// OIDC lets people sign in by an identity provider.
+	OIDC   OIDC
+	Logger *slog.Logger
 	// Out is where the link to the web application is printed.
 	Out io.Writer
 }
@@ -103,6 +105,7 @@ func (c Config) Check() error {
 	if c.QuerySamples < 1 {
 		wrong("query-samples", "%d is not positive", c.QuerySamples)
 	}
+	c.OIDC.check(wrong)
 	return errors.Join(append(errs, c.Metrics.check())...)
 }
 

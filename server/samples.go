@@ -119,10 +119,11 @@ func (d distant) Status(agentID string) (fleet.Status, bool) {
 	return status, true
 }
 
-// ready says whether the server can store and answer.
+// ready says whether the server can store and answer, and no more: anybody may
+// ask.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	if err := s.samples.Ready(r.Context()); err != nil {
-		http.Error(w, "the sample store cannot be used: "+err.Error(), http.StatusServiceUnavailable)
+	if s.samples.Ready(r.Context()) != nil {
+		http.Error(w, "not ready: the log says why", http.StatusServiceUnavailable)
 		return
 	}
 	healthy(w, nil)

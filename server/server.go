@@ -4,7 +4,7 @@
 // # What it promises
 //
 // A sample that was acknowledged to an agent survives a crash. Nothing but
-// /healthz answers without a credential. When [Server.Run] returns, everything
+// /healthz and /readyz answers without a credential. When [Server.Run] returns, everything
 // is flushed and closed.
 //
 // # What it does not
@@ -55,8 +55,10 @@ type Server struct {
 	ingest   *ingest.Ingest
 	guard    *access.Guard
 	access   *fleet.Access
+	audit    *fleet.Audit
 	steering *fleet.Steering
 	queries  *rpc.Queries
+	routed   []route
 
 	// connections is the context of all requests; it ends when the server stops.
 	connections context.Context
@@ -132,7 +134,15 @@ func (s *Server) assemble(ctx context.Context, metrics *prometheus.Registry) err
 		Now:       time.Now,
 	})
 	s.access = fleet.NewAccess(s.control, time.Now)
-	s.guard = access.New(s.access, s.log, time.Now)
+	s.audit = fleet.NewAudit(s.control, time.Now)
+	s.guard = access.New(s.access, s.audit, s.log, time.Now)
+	if s.config.OIDC.Issuer != "" {
+		oidc, err := s.config.OIDC.provider()
+		if err != nil {
+			return err
+		}
+		s.guard.UseOIDC(oidc, s.url)
+	}
 	if s.queries, err = rpc.NewQueries(engine, s.progress(), metrics); err != nil {
 		return err
 	}
@@ -171,7 +181,7 @@ func (s *Server) URL() string { return s.url }
 // told to reconnect, what they sent is stored and acknowledged, requests under
 // way get some time.
 func (s *Server) Run(ctx context.Context) error {
-	code, _, err := s.access.CreateLoginCode(ctx, fleet.Admin)
+	code, _, err := s.access.CreateStartCode(ctx)
 	if err != nil {
 		return errors.Join(err, s.close())
 	}

@@ -36,7 +36,7 @@ const bootstrapName = "bootstrap"
 func Bootstrap(ctx context.Context, store Store, now func() time.Time, files Secrets) (Secrets, error) {
 	if files.JoinToken == "" {
 		files.JoinToken = newSecret(joinPrefix)
-	} else if !files.JoinToken.hasForm(joinPrefix) {
+	} else if !files.JoinToken.withoutPin().hasForm(joinPrefix) {
 		return Secrets{}, Errorf(Invalid, "the file join-token holds no join token (%s…): delete it, and the next start makes a new one", joinPrefix)
 	}
 	if files.AdminToken == "" {
@@ -46,7 +46,7 @@ func Bootstrap(ctx context.Context, store Store, now func() time.Time, files Sec
 	}
 	err := store.PutJoinToken(ctx, JoinToken{
 		Name:      bootstrapName,
-		Secret:    files.JoinToken.hash(),
+		Secret:    files.JoinToken.withoutPin().hash(),
 		CreatedAt: now(),
 		UsesLeft:  -1,
 	})

@@ -152,7 +152,7 @@ func newWorld(t testing.TB, limits Limits) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	agent, credential, err := registrar.Enroll(t.Context(), secrets.JoinToken, fleet.HostFacts{Hostname: "web-1"})
+	agent, _, credential, err := registrar.Enroll(t.Context(), secrets.JoinToken, fleet.HostFacts{Hostname: "web-1"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,6 @@
 package remote
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -166,17 +165,4 @@ func (o Options) client() (*http.Client, error) {
 		return nil, err
 	}
 	return config.NewClientFromConfig(c, "sonde_metrics")
-}
-
-// Ready says why the store cannot be written to or read from now, or nil.
-func (s *Store) Ready(ctx context.Context) error {
-	s.mu.Lock()
-	err := s.refusing
-	s.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.options.Patience)
-	defer cancel()
-	return s.get(ctx, "query", url.Values{"query": {"1"}}, new(any))
 }

@@ -31,6 +31,7 @@ type Store struct {
 	stopped chan struct{} // closed when the sender has returned
 
 	sender sender
+	probe  probe
 }
 
 var _ series.Appender = (*Store)(nil)

@@ -45,7 +45,7 @@ func enroll(t testing.TB, s *Store, id string) error {
 	if err := s.PutJoinToken(t.Context(), anyone); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.EnrollAgent(t.Context(), anyone.Secret, fleet.Agent{ID: id, Name: id, EnrolledAt: time.UnixMilli(1)}, fleet.Hash{2})
+	_, _, err := s.EnrollAgent(t.Context(), anyone.Secret, fleet.Agent{ID: id, Name: id, EnrolledAt: time.UnixMilli(1)}, fleet.Hash{2})
 	return err
 }
 
@@ -265,7 +265,7 @@ func TestDiskFull(t *testing.T) {
 	var err error
 	for i := range 1000 {
 		a := fleet.Agent{ID: fmt.Sprint(i), Name: fmt.Sprint(i), EnrolledAt: time.UnixMilli(1), Host: fleet.HostFacts{CPUModel: strings.Repeat("x", 256)}}
-		if _, err = s.EnrollAgent(t.Context(), anyone.Secret, a, fleet.Hash{byte(i), byte(i >> 8), 1}); err != nil {
+		if _, _, err = s.EnrollAgent(t.Context(), anyone.Secret, a, fleet.Hash{byte(i), byte(i >> 8), 1}); err != nil {
 			break
 		}
 	}
@@ -339,7 +339,7 @@ func BenchmarkEnroll(b *testing.B) {
 	for b.Loop() {
 		i++
 		a := fleet.Agent{ID: fmt.Sprint(i), Name: fmt.Sprint(i), EnrolledAt: time.UnixMilli(1)}
-		if _, err := s.EnrollAgent(b.Context(), anyone.Secret, a, fleet.Hash{byte(i), byte(i >> 8), byte(i >> 16), 1}); err != nil {
+		if _, _, err := s.EnrollAgent(b.Context(), anyone.Secret, a, fleet.Hash{byte(i), byte(i >> 8), byte(i >> 16), 1}); err != nil {
 			b.Fatal(err)
 		}
 	}
