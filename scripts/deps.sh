@@ -9,6 +9,7 @@ declare -A package=(
   [dockerd]=docker.io # the container tests
   [ip]=iproute2       # network namespaces
   [curl]=curl         # make up
+  [prometheus]=prometheus # samples in a store elsewhere
 )
 
 missing=()
@@ -31,5 +32,12 @@ if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
 fi
 echo "installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
+# Programs are wanted, not their services: nothing is started.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod +x "$policy"
+fi
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

@@ -30,13 +30,15 @@ type MetricsConfig struct {
 	// BearerTokenFile, or Username and PasswordFile, are the credentials.
 	BearerTokenFile        string
 	Username, PasswordFile string
+	// Histograms is "native" or "vmrange", the form in which the store takes them.
+	Histograms string
 	// CAFile holds the authorities of the store's certificate.
 	CAFile string
 }
 
 func (c MetricsConfig) options() remote.Options {
 	return remote.Options{
-		WriteURL: c.Write, ReadURL: c.Read, Headers: c.Headers, CAFile: c.CAFile,
+		WriteURL: c.Write, ReadURL: c.Read, Headers: c.Headers, CAFile: c.CAFile, Histograms: c.Histograms,
 		BearerTokenFile: c.BearerTokenFile, Username: c.Username, PasswordFile: c.PasswordFile,
 	}
 }

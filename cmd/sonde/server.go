@@ -47,6 +47,7 @@ variable, a variable over the file.`,
 	fs.StringVar(&config.Metrics.BearerTokenFile, "metrics-bearer-token-file", "", "`file` with the token for that store")
 	fs.StringVar(&config.Metrics.Username, "metrics-username", "", "user `name` at that store")
 	fs.StringVar(&config.Metrics.PasswordFile, "metrics-password-file", "", "`file` with the password at that store")
+	fs.StringVar(&config.Metrics.Histograms, "metrics-histograms", "native", "how that store takes histograms: native, or vmrange for VictoriaMetrics")
 	fs.StringVar(&config.Metrics.CAFile, "metrics-ca", "", "PEM `file` of the authorities that store's certificate is checked against (default those of the system)")
 	fs.IntVar(&config.MaxSeries, "max-series", 20_000, "how many series one agent may have")
 	fs.DurationVar(&config.QueryTimeout, "query-timeout", 30*time.Second, "how long a query may take")

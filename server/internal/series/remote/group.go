@@ -19,6 +19,8 @@ type run struct {
 	times      []int64
 	floats     []float64
 	histograms []wire.Histogram
+	// part is whether its samples are but parts of others, and not counted.
+	part bool
 }
 
 func (r *run) weight() int {
@@ -48,12 +50,12 @@ func (r *run) first(why string) string {
 
 // group returns how many of the writes to send together, their runs, and a
 // result for each in which what can be seen to be invalid is refused.
-func group(writes []*series.Write) (n int, runs []run, results []series.Result) {
+func (s *Store) group(writes []*series.Write) (n int, runs []run, results []series.Result) {
 	weight := 0
 	for ; n < len(writes) && (n == 0 || weight < requestWeight); n++ {
 		results = append(results, series.Result{})
 		before := len(runs)
-		runs = flatten(runs, n, writes[n], &results[n])
+		runs = flatten(runs, n, writes[n], s.options.Histograms == VMRange, &results[n])
 		for i := before; i < len(runs); i++ {
 			weight += runs[i].weight()
 		}
@@ -61,7 +63,7 @@ func group(writes []*series.Write) (n int, runs []run, results []series.Result) 
 	return n, runs, results
 }
 
-func flatten(runs []run, write int, w *series.Write, result *series.Result) []run {
+func flatten(runs []run, write int, w *series.Write, asRanges bool, result *series.Result) []run {
 	for i := range w.Rows {
 		r := &w.Rows[i]
 		k := len(r.Times)
@@ -75,6 +77,10 @@ func flatten(runs []run, write int, w *series.Write, result *series.Result) []ru
 			}, result)
 		}
 		for c := range histograms {
+			if asRanges {
+				runs = ranges(runs, write, histograms[c].Labels, r.Times, r.Histograms[c*k:(c+1)*k])
+				continue
+			}
 			runs = append(runs, run{
 				write: write, labels: histograms[c].Labels, times: r.Times, histograms: r.Histograms[c*k : (c+1)*k],
 			})

@@ -46,8 +46,18 @@ func (q *querier) Select(ctx context.Context, _ bool, hints *storage.SelectHints
 	var err error
 	if hints != nil && hints.Func == "series" {
 		found, err = q.series(ctx, hints.Limit, matchers)
+		if name, rest := named(matchers); err == nil && len(found) == 0 && name != "" && q.store.options.Histograms == VMRange {
+			count := labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, name+"_count")
+			found, err = q.series(ctx, hints.Limit, append(rest, count))
+			for i := range found {
+				found[i].Metric = labels.NewBuilder(found[i].Metric).Set(labels.MetricName, name).Labels()
+			}
+		}
 	} else {
-		found, err = q.samples(ctx, start, end, matchers)
+		found, err = q.selected(ctx, start, end, matchers)
+		if err == nil && len(found) == 0 && q.store.options.Histograms == VMRange {
+			found, err = q.assembled(ctx, start, end, matchers)
+		}
 	}
 	if err != nil {
 		return storage.ErrSeriesSet(err)
@@ -56,8 +66,8 @@ func (q *querier) Select(ctx context.Context, _ bool, hints *storage.SelectHints
 	return &seriesSet{series: found, at: -1}
 }
 
-// samples reads what was written from start to end, both included.
-func (q *querier) samples(ctx context.Context, start, end int64, matchers []*labels.Matcher) ([]sampled, error) {
+// selected reads what was written from start to end, both included.
+func (q *querier) selected(ctx context.Context, start, end int64, matchers []*labels.Matcher) ([]sampled, error) {
 	if end < start {
 		return nil, nil
 	}

@@ -55,6 +55,8 @@ type Options struct {
 	// CAFile holds the authorities that the store's certificate is checked
 	// against; empty: those of the system.
 	CAFile string
+	// Histograms is Native or VMRange; empty: Native.
+	Histograms string
 	// QueueSamples bounds the samples that wait; default 1<<20.
 	QueueSamples int
 	// Patience is how long a group of samples is offered to a store that does
@@ -65,6 +67,14 @@ type Options struct {
 	// Registerer takes the metrics of the store, until Close; nil is none.
 	Registerer prometheus.Registerer
 }
+
+// Forms of Options.Histograms.
+const (
+	// Native is for stores that take native histograms.
+	Native = "native"
+	// VMRange is for those that do not: counters with the label vmrange.
+	VMRange = "vmrange"
+)
 
 const (
 	defaultPatience     = 5 * time.Second
@@ -104,6 +114,9 @@ func (o Options) Check() error {
 		} else if reserved {
 			wrong("metrics-header", "%s is set by the server itself", name)
 		}
+	}
+	if o.Histograms != "" && o.Histograms != Native && o.Histograms != VMRange {
+		wrong("metrics-histograms", "%q is neither %s nor %s", o.Histograms, Native, VMRange)
 	}
 	if (o.Username == "") != (o.PasswordFile == "") {
 		wrong("metrics-username", "metrics-username and metrics-password-file are given both or not at all")

@@ -81,7 +81,9 @@ func (s *Store) settle(deadline time.Time, runs []run, results []series.Result) 
 	switch {
 	case a.verdict == accepted && (a.written < 0 || a.written >= sent):
 		for i := range runs {
-			results[runs[i].write].Stored += uint64(len(runs[i].times))
+			if !runs[i].part {
+				results[runs[i].write].Stored += uint64(len(runs[i].times))
+			}
 		}
 		return nil
 	case a.verdict != tooLarge && a.written >= 0 && one:
@@ -127,7 +129,8 @@ func (s *Store) offer(deadline time.Time, runs []run) (answer, error) {
 		switch a.verdict {
 		case unknownVersion:
 			s.sender.v1 = true
-			s.options.Logger.Info("the store does not know remote write 2.0, 1.0 is used", "url", s.options.WriteURL, "answer", a.text)
+			s.options.Logger.Warn("the store does not know remote write 2.0, 1.0 is used: it may drop native histograms without a word, "+
+				"as VictoriaMetrics does, which needs --metrics-histograms=vmrange", "url", s.options.WriteURL, "answer", a.text)
 		case unavailable:
 			s.note(errors.New(a.text))
 			s.sender.backoff = min(max(2*s.sender.backoff, minBackoff), maxBackoff)

@@ -54,6 +54,8 @@ func Open(o Options) (*Store, error) {
 		wake:    make(chan struct{}, 1),
 		stopped: make(chan struct{}),
 	}
+	// 2.0 counts what it took, by which the parts of a histogram would be some.
+	s.sender.v1 = o.Histograms == VMRange
 	s.metrics = newMetrics(s)
 	go s.run()
 	return s, nil
@@ -127,7 +129,7 @@ func (s *Store) run() {
 func (s *Store) send(writes []*series.Write) {
 	deadline := time.Now().Add(s.options.Patience)
 	for len(writes) > 0 {
-		n, runs, results := group(writes)
+		n, runs, results := s.group(writes)
 		err := s.deliver(deadline, runs, results)
 		for i, w := range writes[:n] {
 			cost := s.cost(w)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"sonde.dev/sonde/server/internal/series/remote"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -28,8 +30,8 @@ type kind struct {
 	args  func(dir, address string) []string
 	// write is the path of remote write.
 	write string
-	// histograms is whether it takes native ones.
-	histograms bool
+	// histograms is the form in which it takes them.
+	histograms string
 	// stop is the signal that what it has accepted survives.
 	stop syscall.Signal
 }
@@ -64,10 +66,10 @@ func prometheusArgs(dir, address string) []string {
 
 var kinds = []kind{
 	// Debian's, of the time before remote write 2.0.
-	{name: "prometheus", where: installed("prometheus"), args: prometheusArgs, write: "/api/v1/write", histograms: true, stop: syscall.SIGKILL},
-	{name: "prometheus3", where: built("prometheus"), args: prometheusArgs, write: "/api/v1/write", histograms: true, stop: syscall.SIGKILL},
+	{name: "prometheus", where: installed("prometheus"), args: prometheusArgs, write: "/api/v1/write", histograms: remote.Native, stop: syscall.SIGKILL},
+	{name: "prometheus3", where: built("prometheus"), args: prometheusArgs, write: "/api/v1/write", histograms: remote.Native, stop: syscall.SIGKILL},
 	{
-		name: "victoria-metrics", where: built("victoria-metrics"), write: "/api/v1/write", stop: syscall.SIGTERM,
+		name: "victoria-metrics", where: built("victoria-metrics"), write: "/api/v1/write", histograms: remote.VMRange, stop: syscall.SIGTERM,
 		args: func(dir, address string) []string {
 			return []string{"-storageDataPath=" + dir, "-httpListenAddr=" + address, "-retentionPeriod=100y"}
 		},
