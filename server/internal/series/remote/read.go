@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
@@ -47,10 +48,10 @@ func (q *querier) Select(ctx context.Context, _ bool, hints *storage.SelectHints
 	if hints != nil && hints.Func == "series" {
 		found, err = q.series(ctx, hints.Limit, matchers)
 		if name, rest := named(matchers); err == nil && len(found) == 0 && name != "" && q.store.options.Histograms == VMRange {
-			count := labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, name+"_count")
+			count := labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, name+"_count")
 			found, err = q.series(ctx, hints.Limit, append(rest, count))
 			for i := range found {
-				found[i].Metric = labels.NewBuilder(found[i].Metric).Set(labels.MetricName, name).Labels()
+				found[i].Metric = labels.NewBuilder(found[i].Metric).Set(model.MetricNameLabel, name).Labels()
 			}
 		}
 	} else {

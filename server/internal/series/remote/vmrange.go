@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"sonde.dev/sonde/internal/wire"
@@ -30,7 +31,7 @@ const (
 // ranges appends the runs of histograms as counters.
 func ranges(runs []run, write int, l labels.Labels, times []int64, histograms []wire.Histogram) []run {
 	part := func(suffix, bounds string) run {
-		b := labels.NewBuilder(l).Set(labels.MetricName, l.Get(labels.MetricName)+suffix)
+		b := labels.NewBuilder(l).Set(model.MetricNameLabel, l.Get(model.MetricNameLabel)+suffix)
 		if bounds != "" {
 			b.Set(vmrange, bounds)
 		}
@@ -70,7 +71,7 @@ func ranges(runs []run, write int, l labels.Labels, times []int64, histograms []
 // named returns the metric that matchers name, and the others.
 func named(matchers []*labels.Matcher) (name string, rest []*labels.Matcher) {
 	for _, m := range matchers {
-		if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
 			name = m.Value
 		} else {
 			rest = append(rest, m)
@@ -85,7 +86,7 @@ func (q *querier) assembled(ctx context.Context, start, end int64, matchers []*l
 	if name == "" {
 		return nil, nil
 	}
-	parts := labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, regexp.QuoteMeta(name)+"_(bucket|count|sum)")
+	parts := labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, regexp.QuoteMeta(name)+"_(bucket|count|sum)")
 	found, err := q.selected(ctx, start, end, append(rest, parts))
 	if err != nil {
 		return nil, err
@@ -100,12 +101,12 @@ func (q *querier) assembled(ctx context.Context, start, end int64, matchers []*l
 	all := make(map[string]map[int64]*moment)
 	series := make(map[string]labels.Labels)
 	for _, s := range found {
-		l := labels.NewBuilder(s.Metric).Set(labels.MetricName, name).Del(vmrange).Labels()
+		l := labels.NewBuilder(s.Metric).Set(model.MetricNameLabel, name).Del(vmrange).Labels()
 		key := l.String()
 		if all[key] == nil {
 			all[key], series[key] = make(map[int64]*moment), l
 		}
-		kind, bounds := strings.TrimPrefix(s.Metric.Get(labels.MetricName), name+"_"), s.Metric.Get(vmrange)
+		kind, bounds := strings.TrimPrefix(s.Metric.Get(model.MetricNameLabel), name+"_"), s.Metric.Get(vmrange)
 		index := int32(0)
 		if kind == "bucket" && bounds != zeroRange {
 			_, upper, _ := strings.Cut(bounds, "...")
