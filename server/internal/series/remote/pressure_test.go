@@ -1,8 +1,10 @@
 package remote_test
 
 import (
+	"encoding/pem"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -168,5 +170,32 @@ func TestOptionsAreChecked(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}
+	}
+}
+
+func TestOwnAuthoritiesAndBasicCredentials(t *testing.T) {
+	var user, password string
+	f := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ = r.BasicAuth()
+		w.Header().Set("X-Prometheus-Remote-Write-Samples-Written", "1")
+	}))
+	t.Cleanup(f.Close)
+	f.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
+	dir := t.TempDir()
+	ca, secret := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "password")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.Certificate().Raw})
+	if err := errors.Join(os.WriteFile(ca, text, 0o600), os.WriteFile(secret, []byte("s\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	o := remote.Options{WriteURL: f.URL, ReadURL: f.URL, Username: "u", PasswordFile: secret, Patience: time.Millisecond}
+	if got := write(t, open(t, o), oneSample()); !errors.Is(got.err, series.ErrUnavailable) {
+		t.Errorf("a certificate of unknown authorities: %+v", got)
+	}
+	o.CAFile = ca
+	if got := write(t, open(t, o), oneSample()); got.err != nil || got.result.Stored != 1 {
+		t.Errorf("%+v", got)
+	}
+	if user != "u" || password != "s" {
+		t.Errorf("credentials %q %q", user, password)
 	}
 }

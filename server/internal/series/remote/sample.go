@@ -157,7 +157,7 @@ func (j *jsonHistogram) histogram() (*histogram.FloatHistogram, error) {
 		}
 	}
 	if !found {
-		return h, nil
+		return h, h.Validate()
 	}
 	h.PositiveSpans, h.PositiveBuckets = spans(positive)
 	h.NegativeSpans, h.NegativeBuckets = spans(negative)
