@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"log/slog"
 	"net/http"
@@ -32,7 +34,7 @@ type running struct {
 func run(t *testing.T) *running {
 	t.Helper()
 	s, err := New(t.Context(), Config{
-		DataDir: t.TempDir(), Listen: "127.0.0.1:0", TLS: TLSAuto, Retention: 24 * time.Hour, MaxSeries: 1000,
+		DataDir: t.TempDir(), Listen: "127.0.0.1:0", TLS: TLSOwn, Retention: 24 * time.Hour, MaxSeries: 1000,
 		QueryTimeout: 10 * time.Second, QuerySamples: 1e6, Logger: slog.New(slog.DiscardHandler), Out: io.Discard,
 	})
 	if err != nil {
@@ -42,11 +44,13 @@ func run(t *testing.T) *running {
 	ended := make(chan error)
 	go func() { ended <- s.Run(ctx) }()
 	r := &running{Server: s, tokens: make(map[fleet.Role]fleet.Secret)}
-	transport := &http.Transport{Protocols: new(http.Protocols)}
-	transport.Protocols.SetUnencryptedHTTP2(true)
+	trusted := &tls.Config{RootCAs: x509.NewCertPool()}
+	trusted.RootCAs.AppendCertsFromPEM(s.authority.PEM())
+	transport := &http.Transport{Protocols: new(http.Protocols), TLSClientConfig: trusted.Clone()}
+	transport.Protocols.SetHTTP2(true)
 	r.http2 = &http.Client{Transport: transport}
 	r.http = &http.Client{
-		Transport:     &http.Transport{},
+		Transport:     &http.Transport{TLSClientConfig: trusted.Clone()},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	t.Cleanup(func() {
@@ -262,6 +266,7 @@ var pages = map[string]struct {
 }{
 	"GET /healthz": {"GET", "/healthz", 200, 200},
 	"GET /readyz":  {"GET", "/readyz", 200, 200},
+	"GET /ca.pem":  {"GET", "/ca.pem", 200, 200},
 	"/login":       {"GET", "/login", 200, 200},
 	"/logout":      {"POST", "/logout", 303, 303},
 	// Without an identity provider there is none to send anybody to.

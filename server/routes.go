@@ -61,6 +61,9 @@ func (s *Server) routeList(engine *query.Engine, registrar *fleet.Registrar, met
 		{"GET /login/oidc", open, s.guard.OIDC()},
 		{"GET /login/oidc/callback", open, s.guard.OIDCCallback()},
 	}
+	if s.authority != nil {
+		list = append(list, route{"GET /ca.pem", open, http.HandlerFunc(s.serveAuthority)})
+	}
 	call := func(need fleet.Role, path string, h http.Handler) {
 		if need != open {
 			h = s.guard.Require(need, access.RPC, h)
@@ -70,9 +73,9 @@ func (s *Server) routeList(engine *query.Engine, registrar *fleet.Registrar, met
 	viewed := func(path string, h http.Handler) { call(fleet.Viewer, path, h) }
 	path, agents := rpc.NewAgentHandler(registrar, s.ingest, s.config.limits().MaxMessageBytes)
 	call(open, path, agents)
-	viewed(rpc.NewFleetHandler(fleet.NewService(s.control, s.ingest, s.steering, time.Now)))
+	viewed(rpc.NewFleetHandler(fleet.NewService(s.control, s.live, s.steering, time.Now)))
 	viewed(rpc.NewConfigHandler(s.steering))
-	viewed(rpc.NewAccessHandler(s.access, fleet.NewAdmission(s.control, s.access, time.Now), s.audit, rpc.Reach{PublicURL: s.url}))
+	viewed(rpc.NewAccessHandler(s.access, fleet.NewAdmission(s.control, s.access, time.Now), s.audit, s.reach()))
 	viewed(sondev1connect.NewQueryServiceHandler(s.queries, rpc.Options(1<<20)))
 	viewed(rpc.NewHealthHandler(rpc.NewHealthChecker()))
 	for path, h := range rpc.NewReflectionHandlers() {

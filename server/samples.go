@@ -5,14 +5,10 @@ import (
 	"errors"
 	"net/http"
 	"path/filepath"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/storage"
 
-	"sonde.dev/sonde/server/internal/fleet"
-	"sonde.dev/sonde/server/internal/ingest"
-	"sonde.dev/sonde/server/internal/rpc"
 	"sonde.dev/sonde/server/internal/series"
 	"sonde.dev/sonde/server/internal/series/local"
 	"sonde.dev/sonde/server/internal/series/remote"
@@ -83,42 +79,12 @@ func openSamples(c Config, metrics prometheus.Registerer) (sampleStore, error) {
 		MaxBytes:   c.RetentionBytes,
 		Logger:     c.Logger,
 		Registerer: metrics,
+		Flush:      c.faults.flush,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return s, nil
-}
-
-// progress says how far agents are stored. With a store elsewhere an agent may
-// hang on another server, of which this one hears nothing: then steps of the
-// live view are due by the clock, a little after the submission interval that
-// the fleet's configuration says.
-func (s *Server) progress() rpc.Progress {
-	if !s.config.Metrics.elsewhere() {
-		return s.ingest
-	}
-	return distant{s.ingest, s.steering}
-}
-
-type distant struct {
-	*ingest.Ingest
-	steering *fleet.Steering
-}
-
-// Status implements [rpc.Progress].
-func (d distant) Status(agentID string) (fleet.Status, bool) {
-	status, ok := d.Ingest.Status(agentID)
-	if ok && !status.ConnectedAt.IsZero() {
-		return status, true
-	}
-	status.ClockSkew, status.SubmissionInterval = 0, 0
-	configs, err := d.steering.AgentConfigs(context.Background(), agentID)
-	if err != nil || len(configs) != 1 || configs[0].Settings.SubmissionIntervalMS == nil {
-		return status, ok
-	}
-	status.SubmissionInterval = time.Duration(*configs[0].Settings.SubmissionIntervalMS) * time.Millisecond
-	return status, true
 }
 
 // ready says whether the server can store and answer, and no more: anybody may

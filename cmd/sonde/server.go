@@ -34,10 +34,13 @@ variable, a variable over the file.`,
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringVar(&config.DataDir, "data-dir", defaultDataDir(), "`folder` for everything that the server keeps")
+	fs.StringVar(&config.Database, "database", "", "postgres:// `URL` of the database for agents, people and configuration (default: SQLite in --data-dir)")
+	fs.StringVar(&config.DatabaseFile, "database-file", "", "`file` that holds the URL instead, so that its password is on no command line")
 	fs.StringVar(&config.Listen, "listen", "127.0.0.1:7070", "`address` to listen on")
-	fs.StringVar(&config.TLS, "tls", server.TLSAuto, "auto: with --tls-cert, or on loopback without; off: without, on any address")
-	fs.StringVar(&config.TLSCert, "tls-cert", "", "PEM `file` of the certificate")
+	fs.StringVar(&config.TLS, "tls", server.TLSAuto, "auto: with --tls-cert, or else by an authority of the server's own, but on loopback without; own: by that authority on any address; off: without, on any address")
+	fs.StringVar(&config.TLSCert, "tls-cert", "", "PEM `file` of the certificate; it and its key are read again when they change")
 	fs.StringVar(&config.TLSKey, "tls-key", "", "PEM `file` of its key")
+	fs.StringSliceVar(&config.TLSNames, "tls-names", nil, "further host `names` and addresses in a certificate of the server's own authority")
 	fs.StringVar(&config.PublicURL, "public-url", "", "`URL` under which people reach the server (default made from --listen)")
 	fs.DurationVar(&config.Retention, "retention", 30*24*time.Hour, "how long samples are kept")
 	fs.Int64Var(&config.RetentionBytes, "retention-bytes", 0, "how many bytes samples may take on disk; 0 for no bound")
@@ -64,6 +67,7 @@ variable, a variable over the file.`,
 	fs.StringVar(&config.OIDC.DefaultRole, "oidc-default-role", "", "role of those whom the claim gives none; empty: only who is a user already gets in")
 	log.Add(fs)
 	setting.AddFlags(fs)
+	setting.Hide(fs, "database")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := setting.Load(fs, "SONDE", os.Environ()); err != nil {
 			return err

@@ -45,7 +45,7 @@ func newDoor(t *testing.T) *door {
 	t.Cleanup(func() { store.Close() })
 	d := &door{store: store, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), mux: http.NewServeMux()}
 	clock := func() time.Time { return d.now }
-	if d.secrets, err = fleet.Bootstrap(t.Context(), store, clock, fleet.Secrets{}); err != nil {
+	if d.secrets, err = fleet.Bootstrap(t.Context(), store, false, clock, fleet.Secrets{}); err != nil {
 		t.Fatal(err)
 	}
 	d.access = fleet.NewAccess(store, clock)

@@ -76,7 +76,7 @@ func TestSignOut(t *testing.T) {
 func TestBootstrap(t *testing.T) {
 	bootstrap := func(t *testing.T, w *world, files fleet.Secrets) fleet.Secrets {
 		t.Helper()
-		got, err := fleet.Bootstrap(t.Context(), w.store, func() time.Time { return w.now }, files)
+		got, err := fleet.Bootstrap(t.Context(), w.store, false, func() time.Time { return w.now }, files)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +143,7 @@ func TestBootstrap(t *testing.T) {
 			"join-token":  {JoinToken: w.secrets.AdminToken, AdminToken: w.secrets.AdminToken},
 			"admin-token": {JoinToken: w.secrets.JoinToken, AdminToken: w.secrets.AdminToken[:20]},
 		} {
-			_, err := fleet.Bootstrap(t.Context(), w.store, time.Now, files)
+			_, err := fleet.Bootstrap(t.Context(), w.store, false, time.Now, files)
 			wantCode(t, err, fleet.Invalid)
 			if !strings.Contains(err.Error(), "the file "+name) || strings.Contains(err.Error(), string(w.secrets.AdminToken[:20])) {
 				t.Errorf("message: %v", err)

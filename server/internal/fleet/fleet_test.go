@@ -55,7 +55,7 @@ func newWorld(t *testing.T) *world {
 	w.service = fleet.NewService(store, w.live, w.steering, clock)
 	w.access = fleet.NewAccess(store, clock)
 	w.admission = fleet.NewAdmission(store, w.access, clock)
-	if w.secrets, err = fleet.Bootstrap(t.Context(), store, clock, fleet.Secrets{}); err != nil {
+	if w.secrets, err = fleet.Bootstrap(t.Context(), store, false, clock, fleet.Secrets{}); err != nil {
 		t.Fatal(err)
 	}
 	return w

@@ -183,7 +183,7 @@ func TestJoinTokenWithPin(t *testing.T) {
 	if _, _, _, err := w.registrar.Enroll(t.Context(), pinned, fleet.HostFacts{}); err != nil {
 		t.Error(err)
 	}
-	kept, err := fleet.Bootstrap(t.Context(), w.store, func() time.Time { return w.now }, fleet.Secrets{JoinToken: pinned, AdminToken: w.secrets.AdminToken})
+	kept, err := fleet.Bootstrap(t.Context(), w.store, false, func() time.Time { return w.now }, fleet.Secrets{JoinToken: pinned, AdminToken: w.secrets.AdminToken})
 	if err != nil || kept.JoinToken != pinned {
 		t.Errorf("%v", err)
 	}

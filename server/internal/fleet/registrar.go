@@ -24,7 +24,7 @@ func NewRegistrar(store Store, now func() time.Time) *Registrar {
 // Unauthenticated: the token is unknown, used up or expired. Invalid: a fact is
 // out of bounds. Limit: there are [MaxAgents].
 func (r *Registrar) Enroll(ctx context.Context, token Secret, host HostFacts) (Agent, JoinToken, Secret, error) {
-	token = token.withoutPin()
+	token = token.WithoutPin()
 	if !token.hasForm(joinPrefix) {
 		return Agent{}, JoinToken{}, "", Errorf(Unauthenticated,
 			"this is no join token: one begins with %s, and is made on the page Access or stands in the file join-token of the server's data directory", joinPrefix)

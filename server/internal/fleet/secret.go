@@ -38,10 +38,11 @@ const pinSeparator = "."
 // WithPin returns a join token with the fingerprint of the server's authority:
 // the SHA-256 of its certificate.
 func (s Secret) WithPin(pin [sha256.Size]byte) Secret {
-	return s.withoutPin() + pinSeparator + Secret(base64.RawURLEncoding.EncodeToString(pin[:]))
+	return s.WithoutPin() + pinSeparator + Secret(base64.RawURLEncoding.EncodeToString(pin[:]))
 }
 
-func (s Secret) withoutPin() Secret {
+// WithoutPin returns a join token as it is looked up.
+func (s Secret) WithoutPin() Secret {
 	bare, _, _ := strings.Cut(string(s), pinSeparator)
 	return Secret(bare)
 }

@@ -165,7 +165,8 @@ type Store interface {
 	// [MaxRevisions] are removed. Conflict: base is not the newest.
 	CreateRevision(ctx context.Context, base uint64, ended Rollout, r Revision, c FleetConfig) error
 
-	// MoveRollout stores how far a revision's rollout is. NotFound.
+	// MoveRollout stores how far a revision's rollout is. NotFound. Conflict: it
+	// is not running any more, or further already.
 	MoveRollout(ctx context.Context, number uint64, r Rollout) error
 
 	// Revision returns a revision and its configuration; number 0 is the
@@ -177,8 +178,10 @@ type Store interface {
 	Revisions(ctx context.Context, before uint64, limit int) ([]Revision, error)
 
 	// PutConfigStatuses stores what has become of agents' configurations, in
-	// place of what was stored before. Agents that do not exist (any more) are
-	// passed over; what is stored goes with its agent.
+	// place of what was stored before. Passed over are agents that do not exist
+	// (any more), a status of an earlier revision than the one stored, and one of
+	// the same revision when another server of the [Cluster] has the agent's
+	// session. What is stored goes with its agent.
 	PutConfigStatuses(ctx context.Context, statuses []ConfigStatus) error
 
 	// ConfigStatuses returns all that PutConfigStatuses stored, in no order.

@@ -59,6 +59,7 @@ func (s *agentService) Connect(ctx context.Context, stream *connect.BidiStream[s
 	if !ok {
 		return fleet.Errorf(fleet.Unauthenticated, "the agent's credential is missing: send it as Authorization: Bearer")
 	}
+	keepAlive(ctx, agentKeepAlive)
 	return s.ingest.Serve(ctx, &session{stream, c}, ingest.Peer{
 		Credential: credential,
 		Address:    c.peer,

@@ -89,7 +89,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { store.Close() })
 	w := &world{log: &records{}}
 	log := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	if w.secrets, err = fleet.Bootstrap(t.Context(), store, time.Now, fleet.Secrets{}); err != nil {
+	if w.secrets, err = fleet.Bootstrap(t.Context(), store, false, time.Now, fleet.Secrets{}); err != nil {
 		t.Fatal(err)
 	}
 	registrar := fleet.NewRegistrar(store, time.Now)

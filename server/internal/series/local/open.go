@@ -25,6 +25,7 @@ import (
 type tuning struct {
 	segmentSize int
 	flush       func(*os.File) error
+	gather      time.Duration
 	pace        time.Duration
 }
 
@@ -32,7 +33,8 @@ type tuning struct {
 // and pieces of the logs are set aside into the directory "damaged" in it, and
 // reported. Errors: ErrLocked, ErrNotWritable, ErrCorrupt, series.ErrNoSpace.
 func Open(o Options) (*Store, error) {
-	return open(o, tuning{segmentSize: wlog.DefaultSegmentSize, flush: durable.SyncData, pace: pace})
+	o = o.withDefaults()
+	return open(o, tuning{segmentSize: wlog.DefaultSegmentSize, flush: o.Flush, gather: gather, pace: pace})
 }
 
 func open(o Options, t tuning) (*Store, error) {

@@ -3,12 +3,11 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"sonde.dev/sonde/server/internal/fleet"
+	"sonde.dev/sonde/server/internal/store/record"
 )
 
 const agentColumns = "id, name, labels, host, enrolled_at, last_seen_at"
@@ -49,7 +48,7 @@ func insertAgent(ctx context.Context, tx *sql.Tx, a fleet.Agent, credential flee
 		return a, err
 	}
 	a.Name = fleet.FirstFree(a.Name, taken)
-	labels, facts, err := encodeAgent(a.Labels, a.Host)
+	labels, facts, err := record.EncodeAgent(a.Labels, a.Host)
 	if err != nil {
 		return a, err
 	}
@@ -64,7 +63,7 @@ func insertAgent(ctx context.Context, tx *sql.Tx, a fleet.Agent, credential flee
 
 // readmit gives an agent that is known a new credential.
 func readmit(ctx context.Context, tx *sql.Tx, id string, host fleet.HostFacts, credential fleet.Hash) (fleet.Agent, error) {
-	_, facts, err := encodeAgent(nil, host)
+	_, facts, err := record.EncodeAgent(nil, host)
 	if err != nil {
 		return fleet.Agent{}, err
 	}
@@ -155,7 +154,7 @@ func (s *Store) UpdateAgent(ctx context.Context, id string, change fleet.Change)
 		if change.Labels != nil {
 			a.Labels = change.Labels
 		}
-		labels, facts, err := encodeAgent(a.Labels, a.Host)
+		labels, facts, err := record.EncodeAgent(a.Labels, a.Host)
 		if err != nil {
 			return err
 		}
@@ -193,7 +192,7 @@ func (s *Store) SeeAgents(ctx context.Context, sightings []fleet.Sighting) error
 		for _, sighting := range sightings {
 			var facts sql.NullString
 			if sighting.Host != nil {
-				_, text, err := encodeAgent(nil, *sighting.Host)
+				_, text, err := record.EncodeAgent(nil, *sighting.Host)
 				if err != nil {
 					return err
 				}
@@ -207,71 +206,17 @@ func (s *Store) SeeAgents(ctx context.Context, sightings []fleet.Sighting) error
 	})
 }
 
-// host is the form of [fleet.HostFacts] in the database, which outlives the
-// one in the program.
-type host struct {
-	Hostname     string `json:"hostname,omitempty"`
-	OS           string `json:"os,omitempty"`
-	Arch         string `json:"arch,omitempty"`
-	Kernel       string `json:"kernel,omitempty"`
-	OSRelease    string `json:"os_release,omitempty"`
-	CPUModel     string `json:"cpu_model,omitempty"`
-	CPUCount     uint32 `json:"cpu_count,omitempty"`
-	MemoryBytes  uint64 `json:"memory_bytes,omitempty"`
-	Container    string `json:"container,omitempty"`
-	BootedAtMS   *int64 `json:"booted_at_ms,omitempty"`
-	AgentVersion string `json:"agent_version,omitempty"`
-}
-
-// encodeAgent returns labels and facts as the JSON that their columns hold.
-func encodeAgent(labels map[string]string, f fleet.HostFacts) (labelsJSON, hostJSON string, err error) {
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	h := host{
-		Hostname: f.Hostname, OS: f.OS, Arch: f.Arch, Kernel: f.Kernel, OSRelease: f.OSRelease,
-		CPUModel: f.CPUModel, CPUCount: f.CPUCount, MemoryBytes: f.MemoryBytes,
-		Container: f.Container, AgentVersion: f.AgentVersion,
-	}
-	if !f.BootedAt.IsZero() {
-		h.BootedAtMS = new(f.BootedAt.UnixMilli())
-	}
-	l, err := json.Marshal(labels)
-	if err != nil {
-		return "", "", fmt.Errorf("encoding labels: %w", err)
-	}
-	b, err := json.Marshal(h)
-	if err != nil {
-		return "", "", fmt.Errorf("encoding host facts: %w", err)
-	}
-	return string(l), string(b), nil
-}
-
 // scanAgent reads a row of agentColumns.
 func scanAgent(row scanner) (fleet.Agent, error) {
 	var (
 		a                    fleet.Agent
 		labels, facts        []byte
 		enrolledAt, lastSeen sql.NullInt64
-		h                    host
 	)
 	if err := row.Scan(&a.ID, &a.Name, &labels, &facts, &enrolledAt, &lastSeen); err != nil {
 		return fleet.Agent{}, err
 	}
-	if err := json.Unmarshal(labels, &a.Labels); err != nil {
-		return fleet.Agent{}, fmt.Errorf("labels of agent %s: %w", a.ID, err)
-	}
-	if err := json.Unmarshal(facts, &h); err != nil {
-		return fleet.Agent{}, fmt.Errorf("host facts of agent %s: %w", a.ID, err)
-	}
 	a.EnrolledAt, a.LastSeenAt = fromMillis(enrolledAt), fromMillis(lastSeen)
-	a.Host = fleet.HostFacts{
-		Hostname: h.Hostname, OS: h.OS, Arch: h.Arch, Kernel: h.Kernel, OSRelease: h.OSRelease,
-		CPUModel: h.CPUModel, CPUCount: h.CPUCount, MemoryBytes: h.MemoryBytes,
-		Container: h.Container, AgentVersion: h.AgentVersion,
-	}
-	if h.BootedAtMS != nil {
-		a.Host.BootedAt = time.UnixMilli(*h.BootedAtMS).UTC()
-	}
-	return a, nil
+	err := record.DecodeAgent(&a, labels, facts)
+	return a, err
 }

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"sonde.dev/sonde/server/internal/fleet"
+	"sonde.dev/sonde/server/internal/store/migration"
 	"sonde.dev/sonde/server/internal/store/storetest"
 )
 
@@ -306,7 +307,7 @@ func TestLockedByAnother(t *testing.T) {
 // A step that fails leaves neither half of itself nor a mark that it was done.
 func TestMigrationIsAtomic(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "fleet.db"))
-	step := migration{version: 999, name: "broken", sql: "CREATE TABLE half (x INTEGER) STRICT; INSERT INTO nowhere VALUES (1)"}
+	step := migration.Step{Version: 999, Name: "broken", SQL: "CREATE TABLE half (x INTEGER) STRICT; INSERT INTO nowhere VALUES (1)"}
 	err := s.tx(t.Context(), func(tx *sql.Tx) error { return apply(t.Context(), tx, step) })
 	if err == nil {
 		t.Fatal("a broken step was applied")
@@ -319,7 +320,7 @@ func TestMigrationIsAtomic(t *testing.T) {
 }
 
 func TestMigrationsAreNumbered(t *testing.T) {
-	steps, err := migrations()
+	steps, err := migration.Steps(migrationFiles)
 	if err != nil {
 		t.Fatal(err)
 	}
