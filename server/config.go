@@ -53,6 +53,8 @@ type Config struct {
 	// may take; 0 bytes is no bound.
 	Retention      time.Duration
 	RetentionBytes int64
+	// Metrics says where samples are kept when not in DataDir.
+	Metrics MetricsConfig
 	// MaxSeries bounds the series of one agent.
 	MaxSeries int
 	// QueryTimeout and QuerySamples bound one query.
@@ -150,7 +152,7 @@ func (c Config) Check() error {
 		wrong("credential-lifetime", "%v is neither 0 nor at least a minute", c.CredentialLifetime)
 	}
 	c.OIDC.check(wrong)
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Metrics.check())...)
 }
 
 // database returns the URL of the database, empty for none.
