@@ -102,6 +102,10 @@ test-e2e: build ## the whole system: real processes, Chromium
 test-container: ## the container images, with a real engine
 	scripts/with-docker.sh go test -tags container -count=1 -timeout 20m -v ./deploy/docker/...
 
+.PHONY: soak
+soak: ## break everything at random for SOAK=3m, and count what was taken against what is stored; SOAK_SEED=N begins alike
+	SOAK=$${SOAK:-3m} go test ./e2e -run '^TestSoak$$' -count=1 -timeout 0 -v
+
 .PHONY: bench
 bench: build ## print the figures of docs/benchmarks.md
 	scripts/bench.sh

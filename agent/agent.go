@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -146,10 +147,9 @@ func (a *Agent) ownValues() []collect.Value {
 	value := func(name string, read func(uplink.Stats) float64) collect.Value {
 		return collect.Value{Name: name, Read: func() float64 { return read(a.uplink.Stats()) }}
 	}
-	return []collect.Value{
+	return append(a.losses(),
 		value("sonde_agent_batches_pending", func(s uplink.Stats) float64 { return float64(s.Pending) }),
 		value("sonde_agent_bytes_sent_total", func(s uplink.Stats) float64 { return float64(s.BytesSent) }),
-		value("sonde_agent_samples_dropped_total", func(s uplink.Stats) float64 { return float64(s.Dropped) }),
 		value("sonde_agent_samples_refused_total", func(s uplink.Stats) float64 { return float64(s.Refused) }),
 		value("sonde_agent_reconnects_total", func(s uplink.Stats) float64 { return float64(s.Reconnects) }),
 		value("sonde_agent_spool_bytes", func(s uplink.Stats) float64 { return float64(s.SpoolBytes) }),
@@ -160,9 +160,34 @@ func (a *Agent) ownValues() []collect.Value {
 			}
 			return 0
 		}),
-		{Name: "sonde_agent_config_changes_total", Read: func() float64 { return float64(a.remote.changes.Load()) }},
-		{Name: "sonde_agent_config_rejections_total", Read: func() float64 { return float64(a.remote.rejections.Load()) }},
+		collect.Value{Name: "sonde_agent_config_changes_total", Read: func() float64 { return float64(a.remote.changes.Load()) }},
+		collect.Value{Name: "sonde_agent_config_rejections_total", Read: func() float64 { return float64(a.remote.rejections.Load()) }},
+	)
+}
+
+// losses tell of dropped samples: how many, and which times they were of, so
+// that the gap that they leave has its reason.
+func (a *Agent) losses() []collect.Value {
+	var values []collect.Value
+	for i, reason := range uplink.LossReasons() {
+		values = append(values,
+			collect.Value{Name: "sonde_agent_samples_dropped_total", Reason: reason,
+				Read: func() float64 { return float64(a.uplink.Lost(i).Samples) }},
+			collect.Value{Name: "sonde_agent_dropped_first_timestamp_seconds", Reason: reason,
+				Read: func() float64 { return moment(a.uplink.Lost(i).First) }},
+			collect.Value{Name: "sonde_agent_dropped_last_timestamp_seconds", Reason: reason,
+				Read: func() float64 { return moment(a.uplink.Lost(i).Last) }},
+		)
 	}
+	return values
+}
+
+// moment returns a time in milliseconds as one in seconds; NaN for none.
+func moment(ms int64) float64 {
+	if ms == 0 {
+		return math.NaN()
+	}
+	return float64(ms) / 1000
 }
 
 // age returns how many seconds ago t was; 0 for no time, and for one to come.

@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	if config := os.Getenv(witnessConfig); config != "" {
+		return runWitness(config)
+	}
 	dir, err := os.MkdirTemp("", "sonde-e2e-*")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -55,11 +58,12 @@ type process struct {
 // start runs a program. It is killed at the end of the test.
 func start(t *testing.T, name string, args ...string) *process {
 	t.Helper()
-	p := &process{
-		cmd:    exec.Command(filepath.Join(programs, name), args...),
-		log:    &logBuffer{},
-		exited: make(chan struct{}),
-	}
+	return startCommand(t, name, exec.Command(filepath.Join(programs, name), args...))
+}
+
+func startCommand(t *testing.T, name string, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{cmd: cmd, log: &logBuffer{}, exited: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

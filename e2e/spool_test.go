@@ -161,7 +161,7 @@ func TestOutageLosesNothing(t *testing.T) {
 	if lost := killed.Sub(beforeKill); lost > time.Second {
 		t.Errorf("the process that was killed lost its last %v", lost)
 	}
-	if dropped := s.promQuery(t, `sonde_agent_samples_dropped_total + sonde_agent_samples_refused_total > 0`); len(dropped) > 0 {
+	if dropped := s.promQuery(t, `sum(sonde_agent_samples_dropped_total) + sum(sonde_agent_samples_refused_total) > 0`); len(dropped) > 0 {
 		t.Errorf("dropped or refused: %+v", dropped)
 	}
 }

@@ -30,6 +30,9 @@ import (
 type services struct {
 	fleet  sondev1connect.FleetServiceClient
 	config sondev1connect.ConfigServiceClient
+	access sondev1connect.AccessServiceClient
+	// server is the address that was called.
+	server string
 }
 
 // operate lets run be what cmd does, with the server that flags name. The errors
@@ -58,6 +61,8 @@ func operate(cmd *cobra.Command, run func(*cobra.Command, services, []string) er
 		return command.Failure(run(cmd, services{
 			fleet:  sondev1connect.NewFleetServiceClient(http.DefaultClient, t.server, with),
 			config: sondev1connect.NewConfigServiceClient(http.DefaultClient, t.server, with),
+			access: sondev1connect.NewAccessServiceClient(http.DefaultClient, t.server, with),
+			server: strings.TrimRight(t.server, "/"),
 		}, args))
 	}
 	return cmd

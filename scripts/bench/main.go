@@ -10,16 +10,19 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 )
 
 var (
-	dir  = flag.String("dir", "", "`folder` with sonde, sonde-agent and wire.test, for scratch data too")
+	dir  = flag.String("dir", "", "`folder` with sonde, sonde-agent, wire.test and spool.test, for scratch data too")
 	runs = flag.Int("runs", 5, "how many runs of each kind")
 	out  = flag.String("out", "docs/benchmarks.md", "`file` to write")
+	part = flag.String("part", "", "print the figures of the `step` of this name alone, and write nothing")
 )
 
 func main() {
@@ -33,36 +36,22 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	once := steps(ctx)
+	if *part != "" {
+		return runPart(append(once, rounds(ctx, 1)...))
+	}
 	r := make(results)
 	for i := range *runs {
-		if err := round(ctx, r, i, *runs); err != nil {
-			return err
+		for _, step := range rounds(ctx, *runs) {
+			if err := r.take(step, fmt.Sprintf("round %d of %d: ", i+1, *runs)); err != nil {
+				return err
+			}
 		}
 	}
-	for _, step := range []struct {
-		name string
-		run  func() (results, error)
-	}{
-		{"bytes on sockets, 1 s", counted(ctx, everySecond)},
-		{"bytes on sockets, 10 s", counted(ctx, everyTenSeconds)},
-		{"idle agents", func() (results, error) {
-			r, err := ingest(ctx, *dir, idleAgents, false)
-			return r.prefixed("idle agents: "), err
-		}},
-		{"changes of the configuration", func() (results, error) { return changes(ctx, *dir, "/dev/shm") }},
-		{"the same on a disk", func() (results, error) {
-			r, err := changes(ctx, *dir, *dir)
-			return r.prefixed("on a disk: "), err
-		}},
-		{"queries", func() (results, error) { return queries(ctx, *dir, 100, 2**runs) }},
-		{"encoding", func() (results, error) { return encoding(ctx, *dir, *runs) }},
-	} {
-		progress("%s", step.name)
-		more, err := step.run()
-		if err != nil {
-			return fmt.Errorf("%s: %w", step.name, err)
+	for _, step := range once {
+		if err := r.take(step, ""); err != nil {
+			return err
 		}
-		r.merge(more)
 	}
 	text, err := report(ctx, r)
 	if err != nil {
@@ -72,45 +61,79 @@ func run(ctx context.Context) error {
 	return os.WriteFile(*out, []byte(text), 0o644)
 }
 
+// step measures some figures; their names begin with prefix.
+type step struct {
+	name, prefix string
+	run          func() (results, error)
+}
+
+// take adds the figures of a step.
+func (r results) take(s step, when string) error {
+	progress("%s%s", when, s.name)
+	more, err := s.run()
+	if err != nil {
+		return fmt.Errorf("%s%s: %w", when, s.name, err)
+	}
+	r.merge(more.prefixed(s.prefix))
+	return nil
+}
+
+// runPart takes one step and prints its figures as they are.
+func runPart(all []step) error {
+	var names []string
+	for _, s := range all {
+		if s.name != *part {
+			names = append(names, s.name)
+			continue
+		}
+		r := make(results)
+		if err := r.take(s, ""); err != nil {
+			return err
+		}
+		for _, name := range slices.Sorted(maps.Keys(r)) {
+			fmt.Printf("%s: %s\n", name, r.text(name, 1, 3, ""))
+		}
+		return nil
+	}
+	return fmt.Errorf("part %q is none of %q", *part, names)
+}
+
+// steps are those that are taken once, whatever they repeat by themselves.
+func steps(ctx context.Context) []step {
+	return []step{
+		{"bytes on sockets, 1 s", "1s counted: ", func() (results, error) { return ingest(ctx, *dir, everySecond, true) }},
+		{"bytes on sockets, 10 s", "10s counted: ", func() (results, error) { return ingest(ctx, *dir, everyTenSeconds, true) }},
+		{"idle agents", "idle agents: ", func() (results, error) { return ingest(ctx, *dir, idleAgents, false) }},
+		{"changes of the configuration", "", func() (results, error) { return changes(ctx, *dir, "/dev/shm") }},
+		{"the same on a disk", "on a disk: ", func() (results, error) { return changes(ctx, *dir, *dir) }},
+		{"queries", "", func() (results, error) { return queries(ctx, *dir, 100, 2**runs) }},
+		{"encoding", "", func() (results, error) { return encoding(ctx, *dir, *runs) }},
+		{"spool", "spool: ", func() (results, error) { return spooling(ctx, *dir, *runs) }},
+		{"storm", "storm: ", func() (results, error) { return storm(ctx, *dir, stormAgents, stormAway) }},
+	}
+}
+
+const (
+	stormAgents = 1000
+	stormAway   = 10 * time.Second
+)
+
 var (
 	everySecond     = load{agents: 100, series: 200, submission: time.Second, window: 10 * time.Second}
 	everyTenSeconds = load{agents: 100, series: 200, submission: 10 * time.Second, window: 10 * time.Second}
 	idleAgents      = load{agents: 1000, series: 1, submission: time.Second, window: 5 * time.Second}
 )
 
-// round takes one run of each kind that is repeated.
-func round(ctx context.Context, r results, i, of int) error {
+// rounds are the steps that are repeated, in turns.
+func rounds(ctx context.Context, of int) []step {
 	window := 30 * time.Second
 	if of == 1 {
 		window = 10 * time.Second
 	}
-	for _, step := range []struct {
-		name string
-		run  func() (results, error)
-	}{
-		{"1s: ", func() (results, error) { return ingest(ctx, *dir, everySecond, false) }},
-		{"10s: ", func() (results, error) { return ingest(ctx, *dir, everyTenSeconds, false) }},
-		{"", func() (results, error) { return agent(ctx, *dir, window) }},
-	} {
-		progress("round %d of %d: %s", i+1, of, step.name)
-		more, err := step.run()
-		if err != nil {
-			return fmt.Errorf("%sround %d: %w", step.name, i+1, err)
-		}
-		r.merge(more.prefixed(step.name))
-	}
-	return nil
-}
-
-// counted runs a load once, through the proxy.
-func counted(ctx context.Context, l load) func() (results, error) {
-	return func() (results, error) {
-		r, err := ingest(ctx, *dir, l, true)
-		if err != nil {
-			return nil, err
-		}
-		prefix := fmt.Sprintf("%v counted: ", l.submission)
-		return r.prefixed(prefix), nil
+	return []step{
+		{"load, 1 s", "1s: ", func() (results, error) { return ingest(ctx, *dir, everySecond, false) }},
+		{"load, 10 s", "10s: ", func() (results, error) { return ingest(ctx, *dir, everyTenSeconds, false) }},
+		{"agent", "", func() (results, error) { return agent(ctx, *dir, window) }},
 	}
 }
 

@@ -50,9 +50,14 @@ func (p *process) stop() {
 	select {
 	case <-p.exited:
 	case <-time.After(15 * time.Second):
-		_ = p.cmd.Process.Kill()
-		<-p.exited
+		p.kill()
 	}
+}
+
+// kill ends the program by SIGKILL.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.exited
 }
 
 // await polls until done, or the program ends, or half a minute is over.
@@ -84,7 +89,24 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
-var memoryLine = regexp.MustCompile(`(?m)^(VmRSS|RssAnon):\s+(\d+) kB$`)
+var (
+	memoryLine = regexp.MustCompile(`(?m)^(VmRSS|RssAnon):\s+(\d+) kB$`)
+	peakLine   = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
+)
+
+// peak is the most memory in bytes that was resident at a time.
+func (p *process) peak() (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	m := peakLine.FindSubmatch(text)
+	if m == nil {
+		return 0, fmt.Errorf("the status of process %d has no VmHWM", p.cmd.Process.Pid)
+	}
+	kb, err := strconv.ParseFloat(string(m[1]), 64)
+	return kb * 1024, err
+}
 
 // memory returns the resident memory in bytes, and how much of it is no file's.
 func (p *process) memory() (rss, anon float64, err error) {
@@ -139,12 +161,22 @@ func startServer(ctx context.Context, dir string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := start(ctx, filepath.Join(dir, "sonde"), "server", "--data-dir", data, "--listen", address, "--log-level", "warn")
-	if err != nil {
+	s := &server{dir: data, url: "http://" + address, address: address}
+	if err := s.start(ctx, dir); err != nil {
+		os.RemoveAll(data)
 		return nil, err
 	}
-	s := &server{process: p, dir: data, url: "http://" + address, address: address}
-	err = p.await("the server", func() bool {
+	return s, nil
+}
+
+// start runs the program in dir over the server's folder and waits until it
+// answers.
+func (s *server) start(ctx context.Context, dir string) (err error) {
+	s.process, err = start(ctx, filepath.Join(dir, "sonde"), "server", "--data-dir", s.dir, "--listen", s.address, "--log-level", "warn")
+	if err != nil {
+		return err
+	}
+	err = s.await("the server", func() bool {
 		res, err := http.Get(s.url + "/healthz")
 		if err != nil {
 			return false
@@ -153,10 +185,9 @@ func startServer(ctx context.Context, dir string) (*server, error) {
 		return res.StatusCode == http.StatusOK
 	})
 	if err != nil {
-		s.close()
-		return nil, err
+		s.stop()
 	}
-	return s, nil
+	return err
 }
 
 func (s *server) close() {

@@ -68,6 +68,14 @@ of the whole process, in user and kernel mode, over a window in the steady state
 		row("encoding and decoding a recorded host, "+ticks+" ticks a batch", "",
 			both(r.text(encode+" ns/sample", 1, 1, " ns"), r.text(decode+" ns/sample", 1, 1, " ns a sample"))+", "+r.text(encode+" bytes/sample", 1, 2, " bytes"), "")
 	}
+	const spool = "spool: Benchmark"
+	row("agent's spool, to memory and acknowledged in time", "", r.text(spool+"AppendAck ns/op", 1, 0, " ns a batch"), "")
+	row("agent's spool, to disk with a flush: a batch of 250 samples, ten of them", "",
+		both(r.text(spool+"Flush/batches=1 ns/op", 1e-6, 2, " ms"), r.text(spool+"Flush/batches=10 ns/op", 1e-6, 2, " ms")), "")
+	row("agent's spool: to disk, a thousand batches a flush; replay, from the page cache", "",
+		both(r.text(spool+"Flush/batches=1000 MB/s", 1, 0, " MB/s"), r.text(spool+"Replay MB/s", 1, 0, " MB/s")), "")
+	row("1,000 agents after their server was killed and away for 10 s: from its port's opening until all are back, its peak RSS until all is stored, samples lost", "",
+		both(r.text("storm: all back", 1, 1, " s"), r.text("storm: peak rss", mib, 0, " MiB"))+", 0", "")
 	b.WriteString(`
 The peers' figures were not measured in this run, but before it, on a machine
 with 2 cores.
@@ -78,6 +86,11 @@ with 2 cores.
   of its own, with ` + "`--submission-interval`" + ` 1s and 10s. A run in which a sample was
   lost counts for nothing: it fails. CPU is divided by the samples made durable
   within the same window.
+- The 1,000 agents are ` + "`sonde bench agents --count 1000 --series 20`" + ` at a batch a
+  second. They come back spread by their backoff, which is at most 5 s; the run
+  fails when a sample is lost.
+- The spool's figures are those of its Go benchmarks, on the disk of TMPDIR, with
+  batches of 300 bytes that are already encoded.
 - Bytes on sockets are counted by a TCP proxy in a run of its own.
 - The agent runs with ` + "`--default-probes server,server-tcp,disk,sched`" + `: those that
   need no other host.
@@ -86,7 +99,7 @@ with 2 cores.
   it, flushed it to its state folder and changed its scheduler. The folders are in
   memory, since the agents of a fleet do not wait for each other's disks.
 - Expressions of a page go out in one call, as the browser sends them.
-- ` + "`QUICK=1 scripts/bench.sh`" + ` takes one short run of each.
+- ` + "`QUICK=1 scripts/bench.sh`" + ` takes one short run of each, ` + "`PART=storm`" + ` one step alone.
 `)
 	return b.String(), nil
 }

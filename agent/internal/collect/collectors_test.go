@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,16 +46,21 @@ func fixtureCollectors() []Collector {
 
 // ownValues are the values that the agent adds.
 var ownValues = []Value{
-	{"sonde_agent_batches_pending", func() float64 { return 2 }},
-	{"sonde_agent_bytes_sent_total", func() float64 { return 4096 }},
-	{"sonde_agent_samples_dropped_total", func() float64 { return 0 }},
-	{"sonde_agent_samples_refused_total", func() float64 { return 0 }},
-	{"sonde_agent_reconnects_total", func() float64 { return 1 }},
-	{"sonde_agent_spool_bytes", func() float64 { return 8192 }},
-	{"sonde_agent_spool_oldest_seconds", func() float64 { return 1.5 }},
-	{"sonde_agent_spool_degraded", func() float64 { return 0 }},
-	{"sonde_agent_config_changes_total", func() float64 { return 3 }},
-	{"sonde_agent_config_rejections_total", func() float64 { return 1 }},
+	{"sonde_agent_batches_pending", "", func() float64 { return 2 }},
+	{"sonde_agent_bytes_sent_total", "", func() float64 { return 4096 }},
+	{"sonde_agent_samples_dropped_total", "full", func() float64 { return 1200 }},
+	{"sonde_agent_samples_dropped_total", "aged", func() float64 { return 0 }},
+	{"sonde_agent_dropped_first_timestamp_seconds", "full", func() float64 { return 1_795_442_000 }},
+	{"sonde_agent_dropped_first_timestamp_seconds", "aged", math.NaN},
+	{"sonde_agent_dropped_last_timestamp_seconds", "full", func() float64 { return 1_795_442_300 }},
+	{"sonde_agent_dropped_last_timestamp_seconds", "aged", math.NaN},
+	{"sonde_agent_samples_refused_total", "", func() float64 { return 0 }},
+	{"sonde_agent_reconnects_total", "", func() float64 { return 1 }},
+	{"sonde_agent_spool_bytes", "", func() float64 { return 8192 }},
+	{"sonde_agent_spool_oldest_seconds", "", func() float64 { return 1.5 }},
+	{"sonde_agent_spool_degraded", "", func() float64 { return 0 }},
+	{"sonde_agent_config_changes_total", "", func() float64 { return 3 }},
+	{"sonde_agent_config_rejections_total", "", func() float64 { return 1 }},
 }
 
 var testTime = time.UnixMilli(1_795_442_500_000)

@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"math"
 	"runtime"
 	"slices"
 	"time"
@@ -14,8 +15,18 @@ import (
 // Value is a value that another part of the agent adds to the agent's own metrics.
 type Value struct {
 	Name string
-	// Read returns the value now; concurrently with everything, and at once.
+	// Reason, if not empty, is the label of that name.
+	Reason string
+	// Read returns the value now, NaN for none; concurrently with everything, and
+	// at once.
 	Read func() float64
+}
+
+func (v Value) series() sample.Series {
+	if v.Reason == "" {
+		return series(v.Name)
+	}
+	return series(v.Name, "reason", v.Reason)
 }
 
 // self gives what the agent does and costs.
@@ -29,6 +40,8 @@ type self struct {
 	stats   []Stat
 	ignored []string // collectors in the schema that left devices out
 	names   []string // scratch, to become ignored
+	read    []float64
+	absent  []bool // the values that the schema lacks
 	schema  *sample.Schema
 }
 
@@ -41,6 +54,8 @@ func NewSelf(own procfs.FS, scheduler *Scheduler, version string, values ...Valu
 		memory:    own.SelfMemory(),
 		version:   version,
 		values:    values,
+		read:      make([]float64, len(values)),
+		absent:    make([]bool, len(values)),
 	}
 }
 
@@ -60,7 +75,12 @@ func (c *self) Collect(_ time.Time, row *Row) error {
 			c.names = append(c.names, c.stats[i].Collector)
 		}
 	}
-	if c.schema == nil || !slices.Equal(c.names, c.ignored) {
+	fits := c.schema != nil && slices.Equal(c.names, c.ignored)
+	for i, value := range c.values {
+		c.read[i] = value.Read()
+		fits = fits && math.IsNaN(c.read[i]) == c.absent[i]
+	}
+	if !fits {
 		c.fit()
 	}
 	row.Begin(c.schema)
@@ -80,8 +100,10 @@ func (c *self) Collect(_ time.Time, row *Row) error {
 	row.Float(float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1e9)
 	row.Float(memory.ResidentBytes)
 	row.Float(float64(runtime.NumGoroutine()))
-	for _, value := range c.values {
-		row.Float(value.Read())
+	for _, v := range c.read {
+		if !math.IsNaN(v) {
+			row.Float(v)
+		}
 	}
 	return nil
 }
@@ -107,8 +129,11 @@ func (c *self) fit() {
 		series("process_resident_memory_bytes"),
 		series("go_goroutines"),
 	)
-	for _, value := range c.values {
-		all = append(all, series(value.Name))
+	for i, value := range c.values {
+		c.absent[i] = math.IsNaN(c.read[i])
+		if !c.absent[i] {
+			all = append(all, value.series())
+		}
 	}
 	c.schema = sample.NewSchema(all)
 }

@@ -133,10 +133,36 @@ func TestFullDropsTheOldest(t *testing.T) {
 	if drops := s.Drops(); len(drops) != 1 || drops[0].Batches != st.Dropped[Full].Batches || drops[0].First == 0 {
 		t.Errorf("drops: %+v", drops)
 	}
+	if lost, drop := s.Lost(Full), s.Drops()[0]; lost != (Lost{st.Dropped[Full].Samples, drop.First, drop.Last}) {
+		t.Errorf("lost: %+v, want as %+v", lost, drop)
+	}
+	if lost := s.Lost(Aged); lost != (Lost{}) {
+		t.Errorf("lost by age: %+v", lost)
+	}
 	r := s.NewReader(1 << 30)
 	defer r.Close()
 	if rec, _, _ := r.Live(); rec.Seq != total-st.Batches+1 {
 		t.Errorf("the oldest left is %d, want %d", rec.Seq, total-st.Batches+1)
+	}
+}
+
+// A stretch of lost time goes on over a pause such as a restart, and another
+// begins after a longer one.
+func TestLostStretches(t *testing.T) {
+	var l Lost
+	minute := time.Minute.Milliseconds()
+	for _, step := range []struct {
+		first, last int64
+		want        Lost
+	}{
+		{10 * minute, 20 * minute, Lost{1, 10 * minute, 20 * minute}},
+		{24 * minute, 30 * minute, Lost{2, 10 * minute, 30 * minute}},
+		{8 * minute, 9 * minute, Lost{3, 8 * minute, 30 * minute}},
+		{36 * minute, 37 * minute, Lost{4, 36 * minute, 37 * minute}},
+	} {
+		if l.Add(1, step.first, step.last); l != step.want {
+			t.Errorf("after %+v: %+v", step, l)
+		}
 	}
 }
 

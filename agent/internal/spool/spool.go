@@ -116,7 +116,11 @@ type Options struct {
 	// Unlocked leaves out the lock of Dir, and with it an open file: the caller
 	// vouches that nobody else works there.
 	Unlocked bool
-	Logger   *slog.Logger
+	// Step, if not nil, is called before every operation on the disk with what
+	// it is, such as "write" or "sync", by the goroutine that is about to do it.
+	// A test ends the process there.
+	Step   func(op string)
+	Logger *slog.Logger
 
 	fs fileSystem // the system's, but in tests
 }
@@ -133,6 +137,9 @@ func (o *Options) check() error {
 	}
 	if o.fs == nil {
 		o.fs = osFS{}
+	}
+	if o.Step != nil {
+		o.fs = steppedFS{o.fs, o.Step}
 	}
 	switch {
 	case o.Dir == "":

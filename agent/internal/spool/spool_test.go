@@ -315,6 +315,32 @@ func TestReaderStartsOverAtTheFirstUnacknowledged(t *testing.T) {
 	})
 }
 
+// The acknowledgement of all that a segment has comes while more is written to
+// it: the file goes, and what was being written to it must not go with it.
+func TestAckDuringAWrite(t *testing.T) {
+	for _, op := range []string{"write", "sync"} {
+		disk := newMemFS()
+		s := mustOpen(t, testOptions(disk))
+		lane, seq := mustAppend(t, s, 0)
+		if err := s.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		disk.fault = func(at, name string) error {
+			if at == op {
+				s.Ack(lane, seq)
+			}
+			return nil
+		}
+		mustAppend(t, s, 1)
+		if err := s.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		disk.heal()
+		expect(t, s, []uint64{1})
+		expect(t, mustOpen(t, testOptions(disk.kill())), []uint64{1})
+	}
+}
+
 // A batch that goes to disk while it is in flight is neither lost nor out of
 // order for the reader that has given it out.
 func TestFlushUnderAReader(t *testing.T) {

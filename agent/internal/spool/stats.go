@@ -79,6 +79,27 @@ func (s *Spool) Stats() Stats {
 	return st
 }
 
+// Lost is what was dropped for one reason since Open.
+type Lost struct {
+	Samples uint64
+	// First and Last bound the times of the samples of the latest stretch, which
+	// may span lanes; both are 0 when none is known.
+	First, Last int64
+}
+
+// maxSilence is how far apart in time two drops may lie and be one stretch: an
+// agent that restarts takes no samples for a while.
+const maxSilence = 5 * time.Minute
+
+// Lost returns what was dropped for a reason.
+func (s *Spool) Lost(r Reason) Lost {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lost := s.drops.stretches[r]
+	lost.Samples = s.drops.counts[r].Samples
+	return lost
+}
+
 // Drop is a run of batches of one lane that were dropped for one reason.
 type Drop struct {
 	Reason Reason
@@ -95,13 +116,17 @@ const maxDrops = 64
 
 // drops is what was lost. Spool.mu guards it.
 type drops struct {
-	counts [reasons]Count
-	runs   []Drop
+	counts    [reasons]Count
+	stretches [reasons]Lost
+	runs      []Drop
 }
 
 func (d *drops) add(reason Reason, lane LaneID, s span) {
 	d.counts[reason].Batches += s.batches
 	d.counts[reason].Samples += s.samples
+	if s.first != 0 {
+		d.stretches[reason].Add(s.samples, s.first, s.last)
+	}
 	if n := len(d.runs); n > 0 {
 		last := &d.runs[n-1]
 		if last.Reason == reason && last.Lane == lane && last.First != 0 && s.first != 0 {
@@ -116,6 +141,18 @@ func (d *drops) add(reason Reason, lane LaneID, s span) {
 		}
 	}
 	d.runs = append(d.runs, Drop{reason, lane, s.first, s.last, Count{s.batches, s.samples}})
+}
+
+// Add takes in samples of the times from first to last, which begin a new
+// stretch if they lie far from the one before.
+func (l *Lost) Add(samples uint64, first, last int64) {
+	l.Samples += samples
+	apart := maxSilence.Milliseconds()
+	if l.First == 0 || first > l.Last+apart || last < l.First-apart {
+		l.First, l.Last = first, last
+		return
+	}
+	l.First, l.Last = min(l.First, first), max(l.Last, last)
 }
 
 // Drops returns the last runs of batches that were dropped since Open, the

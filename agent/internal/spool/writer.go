@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 )
 
 // writer is the segment that is being written. Spool.disk guards it.
@@ -58,6 +59,16 @@ func (s *Spool) write(l *lane, entries []*entry) error {
 		return err
 	}
 	s.mu.Lock()
+	if !created && (w.seg.damaged || !slices.Contains(l.segments, w.seg)) {
+		// While it was written to, all that it had was acknowledged, or it was
+		// found damaged: nobody would read there.
+		s.mu.Unlock()
+		if err := s.empty(); err != nil {
+			return err
+		}
+		s.seal()
+		return s.write(l, entries)
+	}
 	if !created {
 		s.diskUsed -= w.seg.used()
 	}

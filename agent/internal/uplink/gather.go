@@ -52,7 +52,7 @@ type gatherer struct {
 	ready   []*batch
 	size    int // of all that is ready
 	taken   uint64
-	dropped uint64
+	dropped spool.Lost
 }
 
 func newGatherer() *gatherer { return &gatherer{full: make(chan struct{}, 1)} }
@@ -85,7 +85,7 @@ func (g *gatherer) seal() {
 	g.size += b.size
 	g.open = batch{ticks: make([]sample.Tick, 0, len(b.ticks))}
 	for g.size > maxGatheredBytes && len(g.ready) > 1 {
-		g.dropped += g.ready[0].samples()
+		g.lose(g.ready[0])
 		g.size -= g.ready[0].size
 		g.ready = g.ready[1:]
 	}
@@ -104,12 +104,18 @@ func (g *gatherer) take() []*batch {
 // drop counts a batch that cannot be kept.
 func (g *gatherer) drop(b *batch) {
 	g.mu.Lock()
-	g.dropped += b.samples()
+	g.lose(b)
 	g.mu.Unlock()
 }
 
-// counts returns how many samples were added and how many of them were dropped.
-func (g *gatherer) counts() (taken, dropped uint64) {
+// lose needs mu.
+func (g *gatherer) lose(b *batch) {
+	s := b.spooled()
+	g.dropped.Add(uint64(s.Samples), s.First, s.Last)
+}
+
+// counts returns how many samples were added and which of them were dropped.
+func (g *gatherer) counts() (taken uint64, dropped spool.Lost) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.taken, g.dropped

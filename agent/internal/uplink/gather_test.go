@@ -32,7 +32,8 @@ func TestLargeBatchLeavesBeforeItsTime(t *testing.T) {
 func TestGathererIsBounded(t *testing.T) {
 	g := newGatherer()
 	tick := sample.Tick{Schema: loadSchema, Floats: make([]float64, 10_000)}
-	for range 2 * maxGatheredBytes / tickBytes(tick) {
+	for i := range 2 * maxGatheredBytes / tickBytes(tick) {
+		tick.Time = int64(1000 + i)
 		g.add(tick)
 	}
 	var kept uint64
@@ -42,8 +43,11 @@ func TestGathererIsBounded(t *testing.T) {
 		size += b.size
 	}
 	taken, dropped := g.counts()
-	if dropped == 0 || taken != kept+dropped {
-		t.Errorf("%d samples taken, %d kept, %d dropped", taken, kept, dropped)
+	if dropped.Samples == 0 || taken != kept+dropped.Samples {
+		t.Errorf("%d samples taken, %d kept, %d dropped", taken, kept, dropped.Samples)
+	}
+	if last := 999 + int64(dropped.Samples)/10_000; dropped.First != 1000 || dropped.Last != last {
+		t.Errorf("dropped from %d to %d, want 1000 to %d", dropped.First, dropped.Last, last)
 	}
 	if size > maxGatheredBytes+maxBatchBytes {
 		t.Errorf("%d bytes are kept", size)

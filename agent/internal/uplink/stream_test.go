@@ -220,6 +220,39 @@ func TestWindowIsKept(t *testing.T) {
 	}
 }
 
+// TestStopDoesNotWaitForASilentServer ends an agent whose server takes a batch
+// and says nothing any more, though its transport answers.
+func TestStopDoesNotWaitForASilentServer(t *testing.T) {
+	got, over := make(chan struct{}), make(chan struct{})
+	f := &fakeServer{t: t, connect: func(_ int, stream *serverStream) error {
+		if err := welcome(stream, 0); err != nil {
+			return err
+		}
+		_, err := nextBatch(stream)
+		close(got)
+		<-over
+		return err
+	}}
+	dir := t.TempDir()
+	u, stop := f.run(t, dir)
+	defer close(over)
+	u.submitOne(1)
+	<-got
+	if err := stop(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	next, err := New(u.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next.found != 1 {
+		t.Errorf("the next process finds %d samples, want the one that was not acknowledged", next.found)
+	}
+	if err := next.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestPingMeasuresTheRoundTrip(t *testing.T) {
 	f := &fakeServer{t: t, connect: func(_ int, stream *serverStream) error {
 		if err := welcome(stream, 0); err != nil {

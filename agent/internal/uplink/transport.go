@@ -1,6 +1,7 @@
 package uplink
 
 import (
+	"context"
 	"encoding/binary"
 	"io"
 	"net/http"
@@ -10,6 +11,10 @@ import (
 // segment. Connect hands the five bytes before a message to the transport by
 // themselves, which would send them by themselves: twice the system calls and
 // wake-ups on both sides.
+//
+// It also ends a stream when its context does. The transport by itself notices
+// that only once it has got the whole body of the request, for which it waits
+// while the agent has nothing to send.
 type whole struct{ http.RoundTripper }
 
 // RoundTrip implements [http.RoundTripper].
@@ -18,7 +23,9 @@ func (w whole) RoundTrip(req *http.Request) (*http.Response, error) {
 		return w.RoundTripper.RoundTrip(req) // no stream: its body is complete
 	}
 	req = req.WithContext(req.Context())
-	req.Body = &messageReader{body: req.Body}
+	body := req.Body
+	stop := context.AfterFunc(req.Context(), func() { _ = body.Close() })
+	req.Body = &messageReader{body: body, stop: stop}
 	return w.RoundTripper.RoundTrip(req)
 }
 
@@ -27,6 +34,7 @@ func (w whole) RoundTrip(req *http.Request) (*http.Response, error) {
 // without a pause in them.
 type messageReader struct {
 	body   io.ReadCloser
+	stop   func() bool // ends the wait for the end of the context; or nil
 	prefix [5]byte
 	have   int    // bytes of prefix that were read and not yet returned
 	rest   uint64 // bytes of the message that were not yet read
@@ -58,4 +66,9 @@ func (r *messageReader) Read(p []byte) (n int, err error) {
 }
 
 // Close implements [io.Closer].
-func (r *messageReader) Close() error { return r.body.Close() }
+func (r *messageReader) Close() error {
+	if r.stop != nil {
+		r.stop()
+	}
+	return r.body.Close()
+}

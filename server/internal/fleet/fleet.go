@@ -64,7 +64,8 @@ const (
 
 // Status is what the server has seen of an agent since it started.
 type Status struct {
-	// State is set by [Service]; a [Live] leaves it.
+	// State is set by [Service]; a [Live] leaves it, unless another server has the
+	// session and has said it.
 	State AgentState
 	// LastSeenAt is when the last batch or pong arrived.
 	LastSeenAt time.Time
@@ -85,6 +86,12 @@ type Status struct {
 	// LastError is the newest refusal or session error, for people.
 	LastError   string
 	LastErrorAt time.Time
+}
+
+// StateNow returns the status of an agent that is connected with its State.
+func (s Status) StateNow(now time.Time) Status {
+	s.State = stateOf(Agent{}, s, now)
+	return s
 }
 
 // AgentStatus is an agent with what the server has seen of it.

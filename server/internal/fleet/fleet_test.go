@@ -30,6 +30,7 @@ type world struct {
 	service   *fleet.Service
 	steering  *fleet.Steering
 	access    *fleet.Access
+	admission *fleet.Admission
 	live      *live
 	secrets   fleet.Secrets
 }
@@ -53,7 +54,8 @@ func newWorld(t *testing.T) *world {
 	}
 	w.service = fleet.NewService(store, w.live, w.steering, clock)
 	w.access = fleet.NewAccess(store, clock)
-	if w.secrets, err = fleet.Bootstrap(t.Context(), store, clock, fleet.Secrets{}); err != nil {
+	w.admission = fleet.NewAdmission(store, w.access, clock)
+	if w.secrets, err = fleet.Bootstrap(t.Context(), store, false, clock, fleet.Secrets{}); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -61,7 +63,7 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) enroll(t *testing.T, hostname string) (fleet.Agent, fleet.Secret) {
 	t.Helper()
-	a, credential, err := w.registrar.Enroll(t.Context(), w.secrets.JoinToken, fleet.HostFacts{Hostname: hostname})
+	a, _, credential, err := w.registrar.Enroll(t.Context(), w.secrets.JoinToken, fleet.HostFacts{Hostname: hostname})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +139,7 @@ func TestEnrollRefused(t *testing.T) {
 		"long model":      {w.secrets.JoinToken, fleet.HostFacts{CPUModel: strings.Repeat("x", 257)}, fleet.Invalid, "host.cpu_model"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := w.registrar.Enroll(t.Context(), test.token, test.host)
+			_, _, _, err := w.registrar.Enroll(t.Context(), test.token, test.host)
 			wantCode(t, err, test.code)
 			if !strings.Contains(err.Error(), test.text) || strings.Contains(err.Error(), string(unknown)) {
 				t.Errorf("message: %v", err)
@@ -155,7 +157,7 @@ func TestEnrollManyOfOneName(t *testing.T) {
 	for i := range agents {
 		wg.Go(func() {
 			var a fleet.Agent
-			a, _, errs[i] = w.registrar.Enroll(t.Context(), w.secrets.JoinToken, fleet.HostFacts{Hostname: "web"})
+			a, _, _, errs[i] = w.registrar.Enroll(t.Context(), w.secrets.JoinToken, fleet.HostFacts{Hostname: "web"})
 			got[i] = a.Name
 		})
 	}

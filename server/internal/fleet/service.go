@@ -128,7 +128,9 @@ func (s *Service) status(a Agent, now time.Time) AgentStatus {
 	if status.LastSeenAt.Before(a.LastSeenAt) {
 		status.LastSeenAt = a.LastSeenAt
 	}
-	status.State = stateOf(a, status, now)
+	if status.State == 0 {
+		status.State = stateOf(a, status, now)
+	}
 	return AgentStatus{Agent: a, Status: status}
 }
 

@@ -14,6 +14,7 @@ import (
 // long as it runs.
 type agent struct {
 	session    *session // under Ingest.mu
+	fence      uint64   // under Ingest.mu: the highest generation seen elsewhere
 	storedSeen int64    // of the goroutine that stores sightings
 
 	lastSeen       atomic.Int64 // ms since 1970

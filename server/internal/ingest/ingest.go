@@ -81,11 +81,13 @@ const (
 type Config struct {
 	Registrar *fleet.Registrar
 	Steering  *fleet.Steering
-	Appender  series.Appender
-	Limits    Limits
-	Logger    *slog.Logger
-	Metrics   prometheus.Registerer
-	Now       func() time.Time
+	// Cluster is nil for a server that has its store for itself.
+	Cluster  fleet.Cluster
+	Appender series.Appender
+	Limits   Limits
+	Logger   *slog.Logger
+	Metrics  prometheus.Registerer
+	Now      func() time.Time
 }
 
 // Ingest holds the sessions of all agents. It implements [fleet.Live].
@@ -100,14 +102,20 @@ type Ingest struct {
 	mu       sync.RWMutex
 	agents   map[string]*agent
 	draining bool
+	// left are the generations of sessions whose end the cluster does not know.
+	left map[string]uint64
 }
 
 // New returns an Ingest without sessions.
 func New(cfg Config) *Ingest {
+	if cfg.Cluster == nil {
+		cfg.Cluster = fleet.Alone{}
+	}
 	return &Ingest{
 		cfg:     cfg,
 		metrics: newMetrics(cfg.Metrics),
 		agents:  make(map[string]*agent),
+		left:    make(map[string]uint64),
 		hellos:  hellos{wake: make(chan struct{}, 1)},
 	}
 }
@@ -158,12 +166,14 @@ func (in *Ingest) Serve(ctx context.Context, stream Stream, peer Peer) error {
 		return err
 	}
 	defer in.detach(s)
-	// Only now does a removal or a new name reach this session through
-	// Disconnect, so only what is read from here on can be relied upon.
-	known, err = in.cfg.Registrar.Authenticate(ctx, peer.Credential)
+	known, err = in.identify(ctx, s)
 	if err != nil {
 		return err
 	}
+	if err := in.own(ctx, s); err != nil {
+		return err
+	}
+	defer in.disown(s)
 	in.hellos.add(fleet.Sighting{AgentID: known.ID, At: in.cfg.Now(), Host: &host})
 	if err := in.cfg.Steering.Connected(ctx, known.ID, hello.ConfigHash, s); err != nil {
 		return err

@@ -148,7 +148,7 @@ func newWorld(t testing.TB, limits Limits) *world {
 	}
 	t.Cleanup(func() { store.Close() })
 	clock := func() time.Time { return now }
-	secrets, err := fleet.Bootstrap(t.Context(), store, clock, fleet.Secrets{})
+	secrets, err := fleet.Bootstrap(t.Context(), store, false, clock, fleet.Secrets{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func newWorld(t testing.TB, limits Limits) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	agent, credential, err := registrar.Enroll(t.Context(), secrets.JoinToken, fleet.HostFacts{Hostname: "web-1"})
+	agent, _, credential, err := registrar.Enroll(t.Context(), secrets.JoinToken, fleet.HostFacts{Hostname: "web-1"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,8 +29,13 @@ type session struct {
 	peer    Peer
 	boot    string // of Hello
 	started time.Time
-	period  atomic.Int64 // the agent's submission interval, a time.Duration
-	log     *slog.Logger
+	// generation is that of the cluster, under Ingest.mu; 0 before it is drawn.
+	generation uint64
+	period     atomic.Int64 // the agent's submission interval, a time.Duration
+	log        *slog.Logger
+	name       atomic.Pointer[string] // that its series carry; nil before it is read
+	// rechecked says that the agent may be another one than was read.
+	rechecked atomic.Bool
 
 	// Of the goroutine that receives.
 	identity labels.Labels // agent, instance and job
@@ -64,6 +69,7 @@ func newSession(in *Ingest, a *agent, stream Stream, peer Peer, hello *sondev1.H
 		peer:    peer,
 		boot:    string(hello.BootId),
 		started: in.cfg.Now(),
+		log:     in.cfg.Logger.With("agent", hello.AgentId, "address", peer.Address),
 		decoder: wire.NewDecoder(in.cfg.Limits.wire()),
 		targets: make(map[*wire.Schema]*series.Target),
 		idle:    make(chan *inFlight, in.cfg.Limits.MaxInFlight),
@@ -93,7 +99,7 @@ func (s *session) end(cause error) {
 // serve runs the session of known until it ends, and returns why it did; nil
 // when the agent closed the stream.
 func (s *session) serve(ctx context.Context, known fleet.Agent) error {
-	s.log = s.in.cfg.Logger.With("agent", known.ID, "name", known.Name, "address", s.peer.Address)
+	s.log = s.log.With("name", known.Name)
 	s.identity = labels.FromStrings("agent", known.ID, "instance", known.Name, "job", "node")
 	err := s.stream.Send(&sondev1.ConnectResponse{Message: &sondev1.ConnectResponse_Welcome{
 		Welcome: s.in.welcome(s.agent.durable(s.boot)),

@@ -2,7 +2,10 @@ package rpc
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -57,19 +60,51 @@ func (s *fleetService) UpdateAgent(ctx context.Context, req *sondev1.UpdateAgent
 			change.Labels = map[string]string{} // present and empty: remove all
 		}
 	}
+	describe(ctx, "agent:"+req.Id, "")
 	a, err := s.fleet.Update(ctx, req.Id, change)
 	if err != nil {
 		return nil, err
 	}
+	describe(ctx, "agent:"+a.Agent.Name, updateDetail(req))
 	return &sondev1.UpdateAgentResponse{Agent: agentMessage(a)}, nil
 }
 
 // RemoveAgent implements FleetService.
 func (s *fleetService) RemoveAgent(ctx context.Context, req *sondev1.RemoveAgentRequest) (*sondev1.RemoveAgentResponse, error) {
+	describe(ctx, "agent:"+req.Id, "")
+	a, err := s.fleet.Get(ctx, req.Id)
+	if err != nil {
+		return nil, err
+	}
+	describe(ctx, "agent:"+a.Agent.Name, a.Agent.ID)
 	if err := s.fleet.Remove(ctx, req.Id); err != nil {
 		return nil, err
 	}
 	return &sondev1.RemoveAgentResponse{}, nil
+}
+
+// updateDetail says for the audit log what an update sets.
+func updateDetail(req *sondev1.UpdateAgentRequest) string {
+	var set []string
+	if req.Name != nil {
+		set = append(set, "renamed")
+	}
+	if req.Labels != nil {
+		set = append(set, "labels "+labelText(req.Labels.Labels))
+	}
+	return strings.Join(set, ", ")
+}
+
+// labelText writes labels as k=v, in the order of their names.
+func labelText(labels map[string]string) string {
+	if len(labels) == 0 {
+		return "none"
+	}
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		list = append(list, name+"="+labels[name])
+	}
+	return strings.Join(list, " ")
 }
 
 func agentMessage(a fleet.AgentStatus) *sondev1.Agent {

@@ -57,9 +57,12 @@ package local
 import (
 	"errors"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"sonde.dev/sonde/internal/durable"
 )
 
 var (
@@ -96,6 +99,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Registerer takes the metrics of the store, until Close; nil is none.
 	Registerer prometheus.Registerer
+	// Flush makes a file durable; default durable.SyncData. Tests end the process
+	// in it.
+	Flush func(*os.File) error
 }
 
 const (
@@ -132,6 +138,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.Flush == nil {
+		o.Flush = durable.SyncData
 	}
 	return o
 }

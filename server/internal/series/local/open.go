@@ -33,7 +33,8 @@ type tuning struct {
 // and pieces of the logs are set aside into the directory "damaged" in it, and
 // reported. Errors: ErrLocked, ErrNotWritable, ErrCorrupt, series.ErrNoSpace.
 func Open(o Options) (*Store, error) {
-	return open(o, tuning{segmentSize: wlog.DefaultSegmentSize, flush: durable.SyncData, gather: gather, pace: pace})
+	o = o.withDefaults()
+	return open(o, tuning{segmentSize: wlog.DefaultSegmentSize, flush: o.Flush, gather: gather, pace: pace})
 }
 
 func open(o Options, t tuning) (*Store, error) {

@@ -43,6 +43,16 @@ func Run(t *testing.T, open func(t *testing.T) fleet.Store) {
 		{"LoginCodeConcurrently", testLoginCodeConcurrently},
 		{"Session", testSession},
 		{"DeleteExpired", testDeleteExpired},
+		{"JoinTokens", testJoinTokens},
+		{"JoinTokenGivesLabels", testJoinTokenGivesLabels},
+		{"JoinTokenReadmits", testJoinTokenReadmits},
+		{"APITokens", testAPITokens},
+		{"APITokenTakesSessions", testAPITokenTakesSessions},
+		{"Users", testUsers},
+		{"UserSessions", testUserSessions},
+		{"SetPassword", testSetPassword},
+		{"SignInExternal", testSignInExternal},
+		{"Audit", testAudit},
 		{"RevisionRoundTrip", testRevisionRoundTrip},
 		{"RevisionConflict", testRevisionConflict},
 		{"Rollout", testRollout},
@@ -89,7 +99,7 @@ func wantSame(t *testing.T, got, want any) {
 // enroll takes in agent number n, which has credential hash(n).
 func enroll(t *testing.T, s fleet.Store, n byte, name string) fleet.Agent {
 	t.Helper()
-	a, err := s.EnrollAgent(t.Context(), anyone, fleet.Agent{ID: fmt.Sprintf("agent-%d", n), Name: name, EnrolledAt: now}, hash(n))
+	a, _, err := s.EnrollAgent(t.Context(), anyone, fleet.Agent{ID: fmt.Sprintf("agent-%d", n), Name: name, EnrolledAt: now}, hash(n))
 	must(t, err)
 	return a
 }
@@ -118,7 +128,7 @@ func testAgentRoundTrip(t *testing.T, s fleet.Store) {
 		{ID: "epoch", Name: "epoch", EnrolledAt: time.UnixMilli(0).UTC(), LastSeenAt: time.UnixMilli(-1).UTC(), Host: fleet.HostFacts{BootedAt: time.UnixMilli(0).UTC()}},
 	} {
 		credential := hash(want.ID[0])
-		got, err := s.EnrollAgent(t.Context(), anyone, want, credential)
+		got, _, err := s.EnrollAgent(t.Context(), anyone, want, credential)
 		must(t, err)
 		wantSame(t, got, want)
 		got, err = s.Agent(t.Context(), want.ID)
@@ -176,7 +186,7 @@ func testEnrollConcurrently(t *testing.T, s fleet.Store) {
 	errs := make([]error, agents)
 	for i := range agents {
 		wg.Go(func() {
-			_, errs[i] = s.EnrollAgent(t.Context(), anyone, fleet.Agent{ID: fmt.Sprint(i), Name: "web", EnrolledAt: now}, hash(byte(i+1)))
+			_, _, errs[i] = s.EnrollAgent(t.Context(), anyone, fleet.Agent{ID: fmt.Sprint(i), Name: "web", EnrolledAt: now}, hash(byte(i+1)))
 		})
 	}
 	wg.Wait()
@@ -199,7 +209,7 @@ func testJoinTokenUses(t *testing.T, s fleet.Store) {
 	errs := make([]error, tries)
 	for i := range tries {
 		wg.Go(func() {
-			_, errs[i] = s.EnrollAgent(t.Context(), token, fleet.Agent{ID: fmt.Sprint(i), Name: "a", EnrolledAt: now}, hash(byte(i+1)))
+			_, _, errs[i] = s.EnrollAgent(t.Context(), token, fleet.Agent{ID: fmt.Sprint(i), Name: "a", EnrolledAt: now}, hash(byte(i+1)))
 		})
 	}
 	wg.Wait()
@@ -214,14 +224,14 @@ func testJoinTokenUses(t *testing.T, s fleet.Store) {
 	if enrolled != 2 {
 		t.Errorf("%d agents enrolled with a token for 2", enrolled)
 	}
-	_, err := s.EnrollAgent(t.Context(), hash(201), fleet.Agent{ID: "x", Name: "x", EnrolledAt: now}, hash(100))
+	_, _, err := s.EnrollAgent(t.Context(), hash(201), fleet.Agent{ID: "x", Name: "x", EnrolledAt: now}, hash(100))
 	wantCode(t, err, fleet.Unauthenticated)
 }
 
 func testJoinTokenExpiry(t *testing.T, s fleet.Store) {
 	must(t, s.PutJoinToken(t.Context(), fleet.JoinToken{Name: "short", Secret: anyone, CreatedAt: now, ExpiresAt: now.Add(time.Millisecond), UsesLeft: -1}))
 	enroll(t, s, 1, "in-time")
-	_, err := s.EnrollAgent(t.Context(), anyone, fleet.Agent{ID: "x", Name: "x", EnrolledAt: now.Add(time.Millisecond)}, hash(2))
+	_, _, err := s.EnrollAgent(t.Context(), anyone, fleet.Agent{ID: "x", Name: "x", EnrolledAt: now.Add(time.Millisecond)}, hash(2))
 	wantCode(t, err, fleet.Unauthenticated)
 }
 
@@ -231,11 +241,11 @@ func testJoinTokenReplaced(t *testing.T, s fleet.Store) {
 	enroll(t, s, 1, "a")
 	// The same secret again gives no use back.
 	must(t, s.PutJoinToken(t.Context(), first))
-	_, err := s.EnrollAgent(t.Context(), anyone, fleet.Agent{ID: "b", Name: "b", EnrolledAt: now}, hash(2))
+	_, _, err := s.EnrollAgent(t.Context(), anyone, fleet.Agent{ID: "b", Name: "b", EnrolledAt: now}, hash(2))
 	wantCode(t, err, fleet.Unauthenticated)
 
 	must(t, s.PutJoinToken(t.Context(), fleet.JoinToken{Name: "same", Secret: hash(9), CreatedAt: now, UsesLeft: 1}))
-	_, err = s.EnrollAgent(t.Context(), hash(9), fleet.Agent{ID: "b", Name: "b", EnrolledAt: now}, hash(2))
+	_, _, err = s.EnrollAgent(t.Context(), hash(9), fleet.Agent{ID: "b", Name: "b", EnrolledAt: now}, hash(2))
 	must(t, err)
 }
 

@@ -10,14 +10,23 @@ import (
 
 // encoding runs the benchmarks of package wire.
 func encoding(ctx context.Context, dir string, runs int) (results, error) {
-	p, err := start(ctx, filepath.Join(dir, "wire.test"), "-test.run", "^$", "-test.bench", "^Benchmark(Encode|Decode)$/^ticks=(1|10)$",
-		"-test.benchtime", "100ms", "-test.count", strconv.Itoa(runs))
+	return benchmarks(ctx, filepath.Join(dir, "wire.test"), "^Benchmark(Encode|Decode)$/^ticks=(1|10)$", "100ms", runs)
+}
+
+// spooling runs the benchmarks of the agent's spool, on the disk that dir is on.
+func spooling(ctx context.Context, dir string, runs int) (results, error) {
+	return benchmarks(ctx, filepath.Join(dir, "spool.test"), "^Benchmark(AppendAck|Flush|Replay)$", "500ms", runs)
+}
+
+// benchmarks runs those of a test's binary whose name fits the pattern.
+func benchmarks(ctx context.Context, path, pattern, benchtime string, runs int) (results, error) {
+	p, err := start(ctx, path, "-test.run", "^$", "-test.bench", pattern, "-test.benchtime", benchtime, "-test.count", strconv.Itoa(runs))
 	if err != nil {
 		return nil, err
 	}
 	<-p.exited
 	if p.err != nil {
-		return nil, fmt.Errorf("benchmarks of package wire: %w:\n%s", p.err, p.output.String())
+		return nil, fmt.Errorf("benchmarks of %s: %w:\n%s", path, p.err, p.output.String())
 	}
 	return parseBenchmarks(p.output.String())
 }
