@@ -56,25 +56,27 @@ func testRevisionRoundTrip(t *testing.T, s fleet.Store) {
 
 func testRevisionConflict(t *testing.T, s fleet.Store) {
 	wantCode(t, s.CreateRevision(t.Context(), 1, fleet.Rollout{}, revision(2, fleet.RolloutDone), fullConfig), fleet.Conflict)
-	const tries = 8
-	var wg sync.WaitGroup
-	errs := make([]error, tries)
-	for i := range tries {
-		wg.Go(func() {
-			errs[i] = s.CreateRevision(t.Context(), 0, fleet.Rollout{}, revision(1, fleet.RolloutDone), fullConfig)
-		})
-	}
-	wg.Wait()
-	made := 0
-	for _, err := range errs {
-		if err == nil {
-			made++
-			continue
+	const tries, rounds = 8, 5
+	for base := range uint64(rounds) {
+		var wg sync.WaitGroup
+		errs := make([]error, tries)
+		for i := range tries {
+			wg.Go(func() {
+				errs[i] = s.CreateRevision(t.Context(), base, fleet.Rollout{}, revision(base+1, fleet.RolloutDone), fullConfig)
+			})
 		}
-		wantCode(t, err, fleet.Conflict)
-	}
-	if made != 1 {
-		t.Errorf("%d of %d revisions came behind the same one", made, tries)
+		wg.Wait()
+		made := 0
+		for _, err := range errs {
+			if err == nil {
+				made++
+				continue
+			}
+			wantCode(t, err, fleet.Conflict)
+		}
+		if made != 1 {
+			t.Errorf("%d of %d revisions came behind revision %d", made, tries, base)
+		}
 	}
 }
 
