@@ -95,7 +95,7 @@ test-web: www/node_modules/.installed ## unit tests of the web application
 
 .PHONY: test-e2e
 test-e2e: build ## the whole system: real processes, Chromium
-	go test -count=1 -timeout 20m ./e2e/...
+	go test -tags e2e -count=1 -timeout 20m ./e2e/...
 	cd www && npm run --silent test:browser
 
 .PHONY: test-container
