@@ -9,6 +9,7 @@ declare -A package=(
   [dockerd]=docker.io # the container tests
   [ip]=iproute2       # network namespaces
   [curl]=curl         # make up
+  [prometheus]=prometheus # samples in a store elsewhere
 )
 
 missing=()
@@ -35,6 +36,13 @@ if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
 fi
 echo "installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
+# Programs are wanted, not their services: nothing is started.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod +x "$policy"
+fi
 apt-get update -qq
 if [[ " ${missing[*]} " == *" postgresql "* ]]; then
   # The tests start clusters of their own; no other is made or started.

@@ -53,11 +53,16 @@ type Config struct {
 	// may take; 0 bytes is no bound.
 	Retention      time.Duration
 	RetentionBytes int64
+	// Metrics says where samples are kept when not in DataDir.
+	Metrics MetricsConfig
 	// MaxSeries bounds the series of one agent.
 	MaxSeries int
 	// QueryTimeout and QuerySamples bound one query.
 	QueryTimeout time.Duration
 	QuerySamples int
+	// CredentialLifetime is how old an agent's credential may grow before the agent
+	// gets a new one; 0 for no bound.
+	CredentialLifetime time.Duration
 	// OIDC lets people sign in by an identity provider.
 	OIDC   OIDC
 	Logger *slog.Logger
@@ -143,8 +148,11 @@ func (c Config) Check() error {
 	if c.QuerySamples < 1 {
 		wrong("query-samples", "%d is not positive", c.QuerySamples)
 	}
+	if c.CredentialLifetime != 0 && c.CredentialLifetime < time.Minute {
+		wrong("credential-lifetime", "%v is neither 0 nor at least a minute", c.CredentialLifetime)
+	}
 	c.OIDC.check(wrong)
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Metrics.check())...)
 }
 
 // database returns the URL of the database, empty for none.

@@ -94,13 +94,3 @@ func healthy(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Write([]byte("ok\n"))
 }
-
-// ready says whether the server can store and answer, and no more: anybody may
-// ask.
-func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
-	if s.samples.Err() != nil {
-		http.Error(w, "not ready: the log says why", http.StatusServiceUnavailable)
-		return
-	}
-	healthy(w, nil)
-}

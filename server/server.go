@@ -21,7 +21,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -35,7 +34,6 @@ import (
 	"sonde.dev/sonde/server/internal/fleet"
 	"sonde.dev/sonde/server/internal/ingest"
 	"sonde.dev/sonde/server/internal/rpc"
-	"sonde.dev/sonde/server/internal/series/local"
 	"sonde.dev/sonde/server/internal/series/query"
 )
 
@@ -59,7 +57,7 @@ type Server struct {
 	control  store
 	cluster  fleet.Cluster
 	live     *everywhere
-	samples  *local.Store
+	samples  sampleStore
 	ingest   *ingest.Ingest
 	guard    *access.Guard
 	access   *fleet.Access
@@ -107,15 +105,7 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		buildInfo(),
 	)
-	s.samples, err = local.Open(local.Options{
-		Dir:        filepath.Join(c.DataDir, "samples"),
-		Retention:  c.Retention,
-		MaxBytes:   c.RetentionBytes,
-		Logger:     c.Logger,
-		Registerer: metrics,
-		Flush:      c.faults.flush,
-	})
-	if err != nil {
+	if s.samples, err = openSamples(c, metrics); err != nil {
 		return nil, err
 	}
 	if err := s.assemble(ctx, metrics); err != nil {
@@ -146,9 +136,11 @@ func (s *Server) assemble(ctx context.Context, metrics *prometheus.Registry) err
 		Cluster:   s.cluster,
 		Appender:  s.config.faults.wrap(s.samples),
 		Limits:    s.config.limits(),
-		Logger:    s.log,
-		Metrics:   metrics,
-		Now:       time.Now,
+
+		CredentialLifetime: s.config.CredentialLifetime,
+		Logger:             s.log,
+		Metrics:            metrics,
+		Now:                time.Now,
 	})
 	s.live = &everywhere{Ingest: s.ingest}
 	s.access = fleet.NewAccess(cleanedOnce{s.control, s.cluster}, time.Now)
@@ -161,7 +153,7 @@ func (s *Server) assemble(ctx context.Context, metrics *prometheus.Registry) err
 		}
 		s.guard.UseOIDC(oidc, s.url)
 	}
-	if s.queries, err = rpc.NewQueries(engine, s.ingest, metrics); err != nil {
+	if s.queries, err = rpc.NewQueries(engine, s.live, metrics); err != nil {
 		return err
 	}
 	handler, err := s.routes(engine, registrar, metrics)

@@ -274,6 +274,7 @@ func TestNext(t *testing.T) {
 		"host":                     "/",
 		"/login?code=x":            "/",
 		"/logout":                  "/",
+		"/login/oidc?next=%2f":     "/",
 		"/a\r\nSet-Cookie: a=b":    "/",
 		"/%0d%0aSet-Cookie:%20a=b": "/%0d%0aSet-Cookie:%20a=b",
 	} {

@@ -72,6 +72,7 @@ func (w *world) enroll(t *testing.T, hostname string) (fleet.Agent, fleet.Secret
 
 // live is a fleet.Live that remembers whom it disconnected.
 type live struct {
+	rotated  []string
 	mu       sync.Mutex
 	statuses map[string]fleet.Status
 	ended    map[string]error
@@ -88,6 +89,14 @@ func (l *live) Disconnect(id string, reason error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended[id] = reason
+}
+
+func (l *live) Rotate(_ context.Context, agentID string) error {
+	if _, open := l.statuses[agentID]; !open {
+		return fleet.Errorf(fleet.State, "not connected")
+	}
+	l.rotated = append(l.rotated, agentID)
+	return nil
 }
 
 func wantCode(t *testing.T, err error, want fleet.Code) {

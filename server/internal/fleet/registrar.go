@@ -61,6 +61,22 @@ func (r *Registrar) Authenticate(ctx context.Context, credential Secret) (Agent,
 	return agent, err
 }
 
+// Stage makes a further credential for an agent, which works beside the one
+// before until [Registrar.Settle]. NotFound.
+func (r *Registrar) Stage(ctx context.Context, agentID string) (Secret, error) {
+	credential := newSecret(agentPrefix)
+	if err := r.store.StageCredential(ctx, agentID, credential.hash(), r.now()); err != nil {
+		return "", err
+	}
+	return credential, nil
+}
+
+// Settle makes the credential that an agent is known to have its only one.
+// NotFound: it is none of its.
+func (r *Registrar) Settle(ctx context.Context, agentID string, credential Secret) error {
+	return r.store.SettleCredential(ctx, agentID, credential.hash())
+}
+
 // Seen stores when agents were last seen, and the facts that they stated then.
 // One call is one durable write however many agents it names: sessions gather
 // them. Agents that were removed meanwhile are passed over. Invalid: a fact is

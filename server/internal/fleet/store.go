@@ -28,8 +28,20 @@ type Store interface {
 	// a.EnrolledAt. Limit: there are [MaxAgents].
 	EnrollAgent(ctx context.Context, token Hash, a Agent, credential Hash) (Agent, JoinToken, error)
 
-	// AgentByCredential returns the agent that has the credential. NotFound.
+	// AgentByCredential returns the agent that has the credential, or to whom it
+	// was staged. NotFound.
 	AgentByCredential(ctx context.Context, credential Hash) (Agent, error)
+
+	// StageCredential stores a further credential of an agent, in place of one that
+	// was staged before. NotFound.
+	StageCredential(ctx context.Context, id string, credential Hash, issued time.Time) error
+
+	// SettleCredential makes one of an agent's credentials, the one before or the
+	// staged one, the only one. NotFound: it is neither.
+	SettleCredential(ctx context.Context, id string, credential Hash) error
+
+	// RevokeCredential makes all credentials of an agent useless. NotFound.
+	RevokeCredential(ctx context.Context, id string) error
 
 	// Agent returns the agent of an id. NotFound.
 	Agent(ctx context.Context, id string) (Agent, error)

@@ -102,7 +102,7 @@ func (in *Ingest) Presences(now time.Time) []fleet.Presence {
 func (in *Ingest) identify(ctx context.Context, s *session) (fleet.Agent, error) {
 	for {
 		s.rechecked.Store(false)
-		known, err := in.cfg.Registrar.Authenticate(ctx, s.peer.Credential)
+		known, err := in.cfg.Registrar.Authenticate(ctx, *s.credential.Load())
 		if err != nil {
 			return fleet.Agent{}, err
 		}
@@ -125,7 +125,7 @@ func (in *Ingest) Recheck(ctx context.Context, agentID string) error {
 		if name == nil {
 			continue // identify goes on
 		}
-		known, err := in.cfg.Registrar.Authenticate(ctx, s.peer.Credential)
+		known, err := in.cfg.Registrar.Authenticate(ctx, *s.credential.Load())
 		switch {
 		case fleet.ErrorCode(err) == fleet.Unauthenticated:
 			s.end(err)

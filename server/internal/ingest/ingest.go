@@ -85,9 +85,12 @@ type Config struct {
 	Cluster  fleet.Cluster
 	Appender series.Appender
 	Limits   Limits
-	Logger   *slog.Logger
-	Metrics  prometheus.Registerer
-	Now      func() time.Time
+	// CredentialLifetime is how old an agent's credential may grow before it gets a
+	// new one; 0 for no bound.
+	CredentialLifetime time.Duration
+	Logger             *slog.Logger
+	Metrics            prometheus.Registerer
+	Now                func() time.Time
 }
 
 // Ingest holds the sessions of all agents. It implements [fleet.Live].
@@ -162,12 +165,15 @@ func (in *Ingest) Serve(ctx context.Context, stream Stream, peer Peer) error {
 		return err
 	}
 	s := newSession(in, in.agent(known.ID), stream, peer, hello)
-	if err := in.attach(s); err != nil {
+	if err := in.attach(s, host.Hostname); err != nil {
 		return err
 	}
 	defer in.detach(s)
 	known, err = in.identify(ctx, s)
 	if err != nil {
+		return err
+	}
+	if err := s.settleCredential(ctx, known); err != nil {
 		return err
 	}
 	if err := in.own(ctx, s); err != nil {
@@ -182,14 +188,22 @@ func (in *Ingest) Serve(ctx context.Context, stream Stream, peer Peer) error {
 	return s.serve(ctx, known)
 }
 
-// attach makes s the session of its agent, in place of the one before.
-func (in *Ingest) attach(s *session) error {
+// attach makes s the session of its agent, in place of the one before, unless it
+// is one of a copy.
+func (in *Ingest) attach(s *session, hostname string) error {
 	in.mu.Lock()
 	if in.draining {
 		in.mu.Unlock()
 		return errStopping
 	}
+	if s.agent.copied(s) {
+		in.mu.Unlock()
+		return in.turnAway(s, hostname)
+	}
 	old := s.agent.session
+	if old != nil {
+		s.agent.replaced(old, s)
+	}
 	s.agent.session = s
 	in.mu.Unlock()
 	in.metrics.sessions.Inc()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,6 +53,12 @@ type session struct {
 	clock      clock
 	failed     atomic.Bool // the store did not take a batch
 
+	takesCredentials bool
+	rotating         sync.Mutex
+	staged           fleet.Secret                 // under rotating: a new credential that was not answered yet
+	aging            atomic.Pointer[time.Timer]   // when the agent gets the next; nil for never
+	credential       atomic.Pointer[fleet.Secret] // what the agent is known to have
+
 	// ended is closed once cause says why the session ends.
 	ended   chan struct{}
 	endOnce sync.Once
@@ -68,15 +75,18 @@ func newSession(in *Ingest, a *agent, stream Stream, peer Peer, hello *sondev1.H
 		stream:  stream,
 		peer:    peer,
 		boot:    string(hello.BootId),
-		started: in.cfg.Now(),
-		log:     in.cfg.Logger.With("agent", hello.AgentId, "address", peer.Address),
-		decoder: wire.NewDecoder(in.cfg.Limits.wire()),
-		targets: make(map[*wire.Schema]*series.Target),
-		idle:    make(chan *inFlight, in.cfg.Limits.MaxInFlight),
-		lastSeq: make(map[string]uint64),
-		ended:   make(chan struct{}),
-		out:     outbox{wake: make(chan struct{}, 1)},
+
+		takesCredentials: slices.Contains(hello.Features, credentialFeature),
+		started:          in.cfg.Now(),
+		log:              in.cfg.Logger.With("agent", hello.AgentId, "address", peer.Address),
+		decoder:          wire.NewDecoder(in.cfg.Limits.wire()),
+		targets:          make(map[*wire.Schema]*series.Target),
+		idle:             make(chan *inFlight, in.cfg.Limits.MaxInFlight),
+		lastSeq:          make(map[string]uint64),
+		ended:            make(chan struct{}),
+		out:              outbox{wake: make(chan struct{}, 1)},
 	}
+	s.credential.Store(&peer.Credential)
 	s.submits(hello.SubmissionIntervalMs)
 	return s
 }
@@ -113,6 +123,12 @@ func (s *session) serve(ctx context.Context, known fleet.Agent) error {
 		s.end(fleet.Errorf(fleet.Unavailable, "the agent has sent nothing for %v", limit))
 	})
 	defer s.silence.Stop()
+	s.keepFresh(ctx, known)
+	defer func() {
+		if t := s.aging.Load(); t != nil {
+			t.Stop()
+		}
+	}()
 
 	var sending sync.WaitGroup
 	stored := make(chan struct{})
@@ -171,6 +187,8 @@ func (s *session) receive(ctx context.Context) error {
 			s.clock.ponged(m.Pong, now)
 		case *sondev1.ConnectRequest_ConfigResult:
 			s.configured(m.ConfigResult)
+		case *sondev1.ConnectRequest_CredentialResult:
+			err = s.renewed(ctx, m.CredentialResult)
 		case *sondev1.ConnectRequest_Hello:
 			err = fleet.Errorf(fleet.Invalid, "a second hello on one stream")
 		default:

@@ -17,7 +17,6 @@ import (
 
 // fleetService implements FleetService.
 type fleetService struct {
-	sondev1connect.UnimplementedFleetServiceHandler
 	fleet *fleet.Service
 }
 
@@ -83,6 +82,30 @@ func (s *fleetService) RemoveAgent(ctx context.Context, req *sondev1.RemoveAgent
 	return &sondev1.RemoveAgentResponse{}, nil
 }
 
+// RotateCredential implements FleetService.
+func (s *fleetService) RotateCredential(ctx context.Context, req *sondev1.RotateCredentialRequest) (*sondev1.RotateCredentialResponse, error) {
+	describe(ctx, "agent:"+req.Id, "")
+	a, err := s.fleet.RotateCredential(ctx, req.Id)
+	if a.Name != "" {
+		describe(ctx, "agent:"+a.Name, "")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &sondev1.RotateCredentialResponse{}, nil
+}
+
+// RevokeCredential implements FleetService.
+func (s *fleetService) RevokeCredential(ctx context.Context, req *sondev1.RevokeCredentialRequest) (*sondev1.RevokeCredentialResponse, error) {
+	describe(ctx, "agent:"+req.Id, "")
+	a, err := s.fleet.RevokeCredential(ctx, req.Id)
+	if err != nil {
+		return nil, err
+	}
+	describe(ctx, "agent:"+a.Agent.Name, "")
+	return &sondev1.RevokeCredentialResponse{Agent: agentMessage(a)}, nil
+}
+
 // updateDetail says for the audit log what an update sets.
 func updateDetail(req *sondev1.UpdateAgentRequest) string {
 	var set []string
@@ -115,6 +138,8 @@ func agentMessage(a fleet.AgentStatus) *sondev1.Agent {
 		Host:       hostMessage(a.Agent.Host),
 		EnrolledAt: timestamp(a.Agent.EnrolledAt),
 		Status:     statusMessage(a.Status),
+
+		CredentialIssuedAt: timestamp(a.Agent.CredentialIssuedAt),
 	}
 }
 
@@ -155,7 +180,15 @@ func statusMessage(s fleet.Status) *sondev1.AgentStatus {
 		SamplesRefused:       s.SamplesRefused,
 		LastError:            s.LastError,
 		LastErrorAt:          timestamp(s.LastErrorAt),
+		Clone:                cloneMessage(s.Clone),
 	}
+}
+
+func cloneMessage(c fleet.Clone) *sondev1.Clone {
+	if c.SeenAt.IsZero() {
+		return nil
+	}
+	return &sondev1.Clone{SeenAt: timestamp(c.SeenAt), Hostname: c.Hostname, Address: c.Address}
 }
 
 // timestamp returns a time as it travels: absent when it is zero.

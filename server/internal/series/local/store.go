@@ -115,6 +115,9 @@ func (s *Store) Err() error {
 	}
 }
 
+// Ready returns why the store cannot be used, or nil.
+func (s *Store) Ready(context.Context) error { return s.Err() }
+
 // Wait blocks until the store has failed, and returns why, or until ctx ends,
 // and returns nil.
 func (s *Store) Wait(ctx context.Context) error {

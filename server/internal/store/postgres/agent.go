@@ -14,7 +14,7 @@ import (
 	"sonde.dev/sonde/server/internal/store/record"
 )
 
-const agentColumns = "id, name, labels, host, enrolled_at, last_seen_at"
+const agentColumns = "id, name, labels, host, enrolled_at, last_seen_at, credential_issued_at, staged_credential IS NOT NULL"
 
 // EnrollAgent implements [fleet.Store].
 func (s *Store) EnrollAgent(ctx context.Context, token fleet.Hash, a fleet.Agent, credential fleet.Hash) (stored fleet.Agent, used fleet.JoinToken, err error) {
@@ -27,7 +27,7 @@ func (s *Store) EnrollAgent(ctx context.Context, token fleet.Hash, a fleet.Agent
 			return err
 		}
 		if used.AgentID != "" {
-			stored, err = readmit(ctx, tx, used.AgentID, a.Host, credential)
+			stored, err = readmit(ctx, tx, used.AgentID, a, credential)
 			if err != nil {
 				return err
 			}
@@ -64,18 +64,20 @@ func insertAgent(ctx context.Context, tx pgx.Tx, a fleet.Agent, credential fleet
 		return a, err
 	}
 	return scanAgent(tx.QueryRow(ctx,
-		"INSERT INTO agents ("+agentColumns+", credential) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING "+agentColumns,
+		`INSERT INTO agents (id, name, labels, host, enrolled_at, last_seen_at, credential, credential_issued_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $5) RETURNING `+agentColumns,
 		a.ID, fleet.FirstFree(a.Name, taken), labels, facts, moment(a.EnrolledAt), moment(a.LastSeenAt), credential[:]))
 }
 
 // readmit gives an agent that is known a new credential.
-func readmit(ctx context.Context, tx pgx.Tx, id string, host fleet.HostFacts, credential fleet.Hash) (fleet.Agent, error) {
-	_, facts, err := record.EncodeAgent(nil, host)
+func readmit(ctx context.Context, tx pgx.Tx, id string, as fleet.Agent, credential fleet.Hash) (fleet.Agent, error) {
+	_, facts, err := record.EncodeAgent(nil, as.Host)
 	if err != nil {
 		return fleet.Agent{}, err
 	}
 	return scanAgent(tx.QueryRow(ctx,
-		"UPDATE agents SET host = $1, credential = $2 WHERE id = $3 RETURNING "+agentColumns, facts, credential[:], id))
+		`UPDATE agents SET host = $1, credential = $2, credential_issued_at = $4, staged_credential = NULL, staged_at = NULL
+		WHERE id = $3 RETURNING `+agentColumns, facts, credential[:], id, moment(as.EnrolledAt)))
 }
 
 // useJoinToken takes one use of a token, and returns it as it was before.
@@ -117,7 +119,7 @@ func namesLike(ctx context.Context, tx pgx.Tx, base string) (map[string]bool, er
 // AgentByCredential implements [fleet.Store].
 func (s *Store) AgentByCredential(ctx context.Context, credential fleet.Hash) (fleet.Agent, error) {
 	return one(ctx, s, fleet.Errorf(fleet.NotFound, "there is no agent with this credential"), scanAgent,
-		"SELECT "+agentColumns+" FROM agents WHERE credential = $1", credential[:])
+		"SELECT "+agentColumns+" FROM agents WHERE credential = $1 OR staged_credential = $1", credential[:])
 }
 
 // Agent implements [fleet.Store].
@@ -219,11 +221,12 @@ func scanAgent(row pgx.Row) (fleet.Agent, error) {
 		a                    fleet.Agent
 		labels, facts        []byte
 		enrolledAt, lastSeen *time.Time
+		issuedAt             *time.Time
 	)
-	if err := row.Scan(&a.ID, &a.Name, &labels, &facts, &enrolledAt, &lastSeen); err != nil {
+	if err := row.Scan(&a.ID, &a.Name, &labels, &facts, &enrolledAt, &lastSeen, &issuedAt, &a.CredentialStaged); err != nil {
 		return fleet.Agent{}, err
 	}
-	a.EnrolledAt, a.LastSeenAt = fromMoment(enrolledAt), fromMoment(lastSeen)
+	a.EnrolledAt, a.LastSeenAt, a.CredentialIssuedAt = fromMoment(enrolledAt), fromMoment(lastSeen), fromMoment(issuedAt)
 	err := record.DecodeAgent(&a, labels, facts)
 	return a, err
 }

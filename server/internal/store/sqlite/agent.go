@@ -10,7 +10,7 @@ import (
 	"sonde.dev/sonde/server/internal/store/record"
 )
 
-const agentColumns = "id, name, labels, host, enrolled_at, last_seen_at"
+const agentColumns = "id, name, labels, host, enrolled_at, last_seen_at, credential_issued_at, staged_credential IS NOT NULL"
 
 // EnrollAgent implements [fleet.Store].
 func (s *Store) EnrollAgent(ctx context.Context, token fleet.Hash, a fleet.Agent, credential fleet.Hash) (fleet.Agent, fleet.JoinToken, error) {
@@ -20,7 +20,7 @@ func (s *Store) EnrollAgent(ctx context.Context, token fleet.Hash, a fleet.Agent
 			return err
 		}
 		if used.AgentID != "" {
-			a, err = readmit(ctx, tx, used.AgentID, a.Host, credential)
+			a, err = readmit(ctx, tx, used.AgentID, a, credential)
 			return err
 		}
 		if len(used.Labels) > 0 {
@@ -53,8 +53,8 @@ func insertAgent(ctx context.Context, tx *sql.Tx, a fleet.Agent, credential flee
 		return a, err
 	}
 	_, err = tx.ExecContext(ctx,
-		"INSERT INTO agents ("+agentColumns+", credential) VALUES (?, ?, ?, ?, ?, ?, ?)",
-		a.ID, a.Name, labels, facts, millis(a.EnrolledAt), millis(a.LastSeenAt), credential[:])
+		"INSERT INTO agents (id, name, labels, host, enrolled_at, last_seen_at, credential, credential_issued_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		a.ID, a.Name, labels, facts, millis(a.EnrolledAt), millis(a.LastSeenAt), credential[:], millis(a.EnrolledAt))
 	if err != nil {
 		return a, err
 	}
@@ -62,13 +62,14 @@ func insertAgent(ctx context.Context, tx *sql.Tx, a fleet.Agent, credential flee
 }
 
 // readmit gives an agent that is known a new credential.
-func readmit(ctx context.Context, tx *sql.Tx, id string, host fleet.HostFacts, credential fleet.Hash) (fleet.Agent, error) {
-	_, facts, err := record.EncodeAgent(nil, host)
+func readmit(ctx context.Context, tx *sql.Tx, id string, as fleet.Agent, credential fleet.Hash) (fleet.Agent, error) {
+	_, facts, err := record.EncodeAgent(nil, as.Host)
 	if err != nil {
 		return fleet.Agent{}, err
 	}
 	return scanAgent(tx.QueryRowContext(ctx,
-		"UPDATE agents SET host = ?, credential = ? WHERE id = ? RETURNING "+agentColumns, facts, credential[:], id))
+		`UPDATE agents SET host = ?, credential = ?, credential_issued_at = ?, staged_credential = NULL, staged_at = NULL
+		WHERE id = ? RETURNING `+agentColumns, facts, credential[:], millis(as.EnrolledAt), id))
 }
 
 // useJoinToken takes one use of a token, and returns it as it was before.
@@ -109,7 +110,7 @@ func namesLike(ctx context.Context, tx *sql.Tx, base string) (map[string]bool, e
 
 // AgentByCredential implements [fleet.Store].
 func (s *Store) AgentByCredential(ctx context.Context, credential fleet.Hash) (fleet.Agent, error) {
-	a, err := scanAgent(s.read.QueryRowContext(ctx, "SELECT "+agentColumns+" FROM agents WHERE credential = ?", credential[:]))
+	a, err := scanAgent(s.read.QueryRowContext(ctx, "SELECT "+agentColumns+" FROM agents WHERE credential = ?1 OR staged_credential = ?1", credential[:]))
 	if errors.Is(err, sql.ErrNoRows) {
 		return a, fleet.Errorf(fleet.NotFound, "there is no agent with this credential")
 	}
@@ -212,11 +213,12 @@ func scanAgent(row scanner) (fleet.Agent, error) {
 		a                    fleet.Agent
 		labels, facts        []byte
 		enrolledAt, lastSeen sql.NullInt64
+		issuedAt             sql.NullInt64
 	)
-	if err := row.Scan(&a.ID, &a.Name, &labels, &facts, &enrolledAt, &lastSeen); err != nil {
+	if err := row.Scan(&a.ID, &a.Name, &labels, &facts, &enrolledAt, &lastSeen, &issuedAt, &a.CredentialStaged); err != nil {
 		return fleet.Agent{}, err
 	}
-	a.EnrolledAt, a.LastSeenAt = fromMillis(enrolledAt), fromMillis(lastSeen)
+	a.EnrolledAt, a.LastSeenAt, a.CredentialIssuedAt = fromMillis(enrolledAt), fromMillis(lastSeen), fromMillis(issuedAt)
 	err := record.DecodeAgent(&a, labels, facts)
 	return a, err
 }

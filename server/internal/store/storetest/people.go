@@ -63,7 +63,7 @@ func testJoinTokenReadmits(t *testing.T, s fleet.Store) {
 		fleet.Agent{ID: "new", Name: "reinstalled", Host: host, EnrolledAt: now.Add(time.Hour)}, hash(2))
 	must(t, err)
 	want := agent
-	want.Host = host
+	want.Host, want.CredentialIssuedAt = host, now.Add(time.Hour)
 	wantSame(t, got, want)
 	if used.AgentID != agent.ID {
 		t.Errorf("the token is for %q, want %q", used.AgentID, agent.ID)

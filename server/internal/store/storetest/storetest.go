@@ -43,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) fleet.Store) {
 		{"LoginCodeConcurrently", testLoginCodeConcurrently},
 		{"Session", testSession},
 		{"DeleteExpired", testDeleteExpired},
+		{"Credentials", testCredentials},
 		{"JoinTokens", testJoinTokens},
 		{"JoinTokenGivesLabels", testJoinTokenGivesLabels},
 		{"JoinTokenReadmits", testJoinTokenReadmits},
@@ -130,6 +131,7 @@ func testAgentRoundTrip(t *testing.T, s fleet.Store) {
 		credential := hash(want.ID[0])
 		got, _, err := s.EnrollAgent(t.Context(), anyone, want, credential)
 		must(t, err)
+		want.CredentialIssuedAt = want.EnrolledAt
 		wantSame(t, got, want)
 		got, err = s.Agent(t.Context(), want.ID)
 		must(t, err)
@@ -294,7 +296,7 @@ func testUpdateAgent(t *testing.T, s fleet.Store) {
 	} {
 		got, renamed, err := s.UpdateAgent(t.Context(), "agent-1", test.change)
 		must(t, err)
-		want := fleet.Agent{ID: "agent-1", Name: test.name, Labels: test.labels, EnrolledAt: now}
+		want := fleet.Agent{ID: "agent-1", Name: test.name, Labels: test.labels, EnrolledAt: now, CredentialIssuedAt: now}
 		wantSame(t, got, want)
 		if renamed != test.renamed {
 			t.Errorf("change %+v: renamed is %t", test.change, renamed)
@@ -308,7 +310,7 @@ func testUpdateAgent(t *testing.T, s fleet.Store) {
 	wantCode(t, err, fleet.Exists)
 	got, err := s.Agent(t.Context(), "agent-1")
 	must(t, err)
-	wantSame(t, got, fleet.Agent{ID: "agent-1", Name: "uno", EnrolledAt: now})
+	wantSame(t, got, fleet.Agent{ID: "agent-1", Name: "uno", EnrolledAt: now, CredentialIssuedAt: now})
 }
 
 func testDeleteAgent(t *testing.T, s fleet.Store) {
@@ -331,7 +333,7 @@ func testSeeAgents(t *testing.T, s fleet.Store) {
 	}))
 	got, err := s.Agent(t.Context(), "agent-1")
 	must(t, err)
-	wantSame(t, got, fleet.Agent{ID: "agent-1", Name: "one", Host: facts, EnrolledAt: now, LastSeenAt: now.Add(time.Minute)})
+	wantSame(t, got, fleet.Agent{ID: "agent-1", Name: "one", Host: facts, EnrolledAt: now, CredentialIssuedAt: now, LastSeenAt: now.Add(time.Minute)})
 }
 
 func testCancelled(t *testing.T, s fleet.Store) {
@@ -345,4 +347,64 @@ func testCancelled(t *testing.T, s fleet.Store) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("writing: got %v, want context.Canceled", err)
 	}
+}
+
+func testCredentials(t *testing.T, s fleet.Store) {
+	putToken(t, s)
+	agent := enroll(t, s, 1, "web")
+	enroll(t, s, 2, "other")
+	has := func(credential fleet.Hash, issued time.Time, staged bool) {
+		t.Helper()
+		got, err := s.AgentByCredential(t.Context(), credential)
+		must(t, err)
+		want := agent
+		want.CredentialIssuedAt, want.CredentialStaged = issued, staged
+		wantSame(t, got, want)
+	}
+	lost := func(credential fleet.Hash) {
+		t.Helper()
+		_, err := s.AgentByCredential(t.Context(), credential)
+		wantCode(t, err, fleet.NotFound)
+	}
+	later := now.Add(time.Hour)
+	has(hash(1), now, false)
+	must(t, s.StageCredential(t.Context(), agent.ID, hash(11), later))
+	has(hash(1), now, true)
+	has(hash(11), now, true)
+	// A further one takes the place of one that was never heard of.
+	must(t, s.StageCredential(t.Context(), agent.ID, hash(12), later))
+	lost(hash(11))
+	has(hash(12), now, true)
+
+	must(t, s.SettleCredential(t.Context(), agent.ID, hash(12)))
+	lost(hash(1))
+	has(hash(12), later, false)
+	// The agent may as well have kept the one before.
+	must(t, s.StageCredential(t.Context(), agent.ID, hash(13), later.Add(time.Hour)))
+	must(t, s.SettleCredential(t.Context(), agent.ID, hash(12)))
+	lost(hash(13))
+	has(hash(12), later, false)
+	wantCode(t, s.SettleCredential(t.Context(), agent.ID, hash(2)), fleet.NotFound)
+	wantCode(t, s.SettleCredential(t.Context(), "nobody", hash(12)), fleet.NotFound)
+	wantCode(t, s.StageCredential(t.Context(), "nobody", hash(14), now), fleet.NotFound)
+
+	must(t, s.StageCredential(t.Context(), agent.ID, hash(14), later))
+	must(t, s.RevokeCredential(t.Context(), agent.ID))
+	lost(hash(12))
+	lost(hash(14))
+	got, err := s.Agent(t.Context(), agent.ID)
+	must(t, err)
+	if !got.CredentialIssuedAt.IsZero() || got.CredentialStaged {
+		t.Errorf("after it was revoked: %+v", got)
+	}
+	must(t, s.RevokeCredential(t.Context(), agent.ID)) // again
+	wantCode(t, s.RevokeCredential(t.Context(), "nobody"), fleet.NotFound)
+	_, err = s.AgentByCredential(t.Context(), hash(2))
+	must(t, err)
+
+	// A token for this agent lets it in again.
+	must(t, s.CreateJoinToken(t.Context(), fleet.JoinToken{Name: "again", Secret: hash(20), CreatedAt: now, UsesLeft: 1, AgentID: agent.ID}))
+	_, _, err = s.EnrollAgent(t.Context(), hash(20), fleet.Agent{ID: "new", Name: "new", EnrolledAt: later}, hash(15))
+	must(t, err)
+	has(hash(15), later, false)
 }

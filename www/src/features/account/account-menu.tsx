@@ -1,25 +1,18 @@
 "use client";
 
-import { useRef, useState } from "react";
-import { Dialog } from "@/components/dialog";
+import { useRef } from "react";
 import { Icon } from "@/components/icon";
 import { Menu, MenuItem, MenuSeparator } from "@/components/menu";
 import { roleTexts, useSelf } from "@/lib/self";
 import { isDemo } from "@/lib/transport";
-import { PasswordForm } from "./password-form";
 
 /** Who is signed in, and what that person can do about it. compact is for the bar of phones. */
-export function AccountMenu({ compact = false }: { compact?: boolean }) {
+export function AccountMenu({ compact, onPassword }: { compact: boolean; onPassword: () => void }) {
   const self = useSelf();
-  const [changing, setChanging] = useState(false);
-  const [invited, setInvited] = useState(true);
   const signOut = useRef<HTMLFormElement>(null);
   if (!self.data) return null;
   const { user, role } = self.data;
   const name = user?.name ?? accountName(self.data.name);
-  // Who came by an invitation has no way back in until a password is chosen.
-  const mustChoose =
-    invited && user !== undefined && !user.hasPassword && user.issuer === "" && self.data.mayResetPassword;
   const trigger = compact ? (
     <button
       type="button"
@@ -49,7 +42,7 @@ export function AccountMenu({ compact = false }: { compact?: boolean }) {
         </p>
         <MenuSeparator />
         {user ? (
-          <MenuItem icon="edit" onClick={() => setChanging(true)}>
+          <MenuItem icon="edit" onClick={onPassword}>
             Change the password…
           </MenuItem>
         ) : null}
@@ -60,23 +53,6 @@ export function AccountMenu({ compact = false }: { compact?: boolean }) {
         )}
       </Menu>
       {isDemo ? null : <form ref={signOut} method="post" action="/logout" hidden />}
-      <Dialog
-        open={changing || mustChoose}
-        onOpenChange={() => {
-          setChanging(false);
-          setInvited(false);
-        }}
-        title={mustChoose ? `Welcome, ${name}` : "Change the password"}
-        description={mustChoose ? "Choose a password, with which you sign in from now on." : undefined}
-      >
-        <PasswordForm
-          self={self.data}
-          onDone={() => {
-            setChanging(false);
-            setInvited(false);
-          }}
-        />
-      </Dialog>
     </>
   );
 }

@@ -77,17 +77,76 @@ volumes:
   binary: ({ server, token }) =>
     `SONDE_AGENT_JOIN_TOKEN=${shellQuote(token)} sonde-agent --server ${shellQuote(server)}`,
 
-  kubernetes: ({ server, token }) =>
-    [
-      `kubectl create namespace sonde`,
-      `kubectl -n sonde create secret generic sonde-join --from-literal=join-token=${shellQuote(token)}`,
-      [
-        "helm upgrade --install sonde-agent deploy/helm/sonde --namespace sonde",
-        "--set server.enabled=false --set agent.enabled=true",
-        `--set-string agent.server=${shellQuote(server)}`,
-        "--set agent.joinToken.existingSecret=sonde-join",
-      ].join(" \\\n  "),
-    ].join("\n"),
+  kubernetes: ({ server, token }) => `apiVersion: v1
+kind: Secret
+metadata:
+  name: sonde-join
+stringData:
+  join-token: ${yamlQuote(token)}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata:
+  name: sonde-agent
+spec:
+  selector:
+    matchLabels: {app: sonde-agent}
+  template:
+    metadata:
+      labels: {app: sonde-agent}
+    spec:
+      automountServiceAccountToken: false
+      securityContext:
+        runAsNonRoot: true
+        runAsUser: 65532
+        runAsGroup: 65532
+        seccompProfile: {type: RuntimeDefault}
+        sysctls:
+          - {name: net.ipv4.ping_group_range, value: "65532 65532"}
+      tolerations:
+        - {operator: Exists}
+      initContainers:
+        # Gives the folder on the node to the agent's user.
+        - name: state
+          image: busybox:1.37
+          command: [sh, -ec, "chmod 0700 /state && chown 65532:65532 /state"]
+          securityContext:
+            runAsNonRoot: false
+            runAsUser: 0
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            capabilities: {drop: [ALL], add: [CHOWN, FOWNER]}
+          volumeMounts:
+            - {name: state, mountPath: /state}
+      containers:
+        - name: agent
+          image: sonde-agent
+          args:
+            - ${yamlQuote(`--server=${server}`)}
+            - --join-token-file=/join/join-token
+            - --proc-root=/host/proc
+            - --sys-root=/host/sys
+            - --root-fs=/host/root
+          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            capabilities: {drop: [ALL]}
+          resources:
+            requests: {cpu: 10m, memory: 32Mi}
+            limits: {memory: 192Mi}
+          volumeMounts:
+            - {name: state, mountPath: /state}
+            - {name: join, mountPath: /join, readOnly: true}
+            - {name: proc, mountPath: /host/proc, readOnly: true}
+            - {name: sys, mountPath: /host/sys, readOnly: true}
+            - {name: root, mountPath: /host/root, readOnly: true, mountPropagation: HostToContainer}
+      volumes:
+        - {name: state, hostPath: {path: /var/lib/sonde-agent, type: DirectoryOrCreate}}
+        - {name: join, secret: {secretName: sonde-join, defaultMode: 0444}}
+        - {name: proc, hostPath: {path: /proc}}
+        - {name: sys, hostPath: {path: /sys}}
+        - {name: root, hostPath: {path: /}}
+`,
 };
 
 /** What is to be known beside the command. */
@@ -97,5 +156,5 @@ export const platformNotes: Record<Platform, string> = {
   compose: "Save it as compose.yaml and run docker compose up --detach.",
   binary: "As root it keeps its state in /var/lib/sonde-agent, as anybody else in ~/.local/state/sonde-agent.",
   kubernetes:
-    "One agent on each node. The chart is in deploy/helm/sonde; the token has to be for any number of agents.",
+    "One agent on each node: save it as sonde-agent.yaml and run kubectl apply -f sonde-agent.yaml. The token has to be for as many hosts as there are nodes.",
 };

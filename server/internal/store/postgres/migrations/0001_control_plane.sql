@@ -9,6 +9,11 @@ CREATE TABLE agents (
     labels       json NOT NULL CHECK (json_typeof(labels) = 'object'),
     host         json NOT NULL CHECK (json_typeof(host) = 'object'),
     credential   bytea NOT NULL UNIQUE CHECK (length(credential) = 32),
+    -- NULL: it was revoked, and is random bytes that are the hash of nothing
+    credential_issued_at timestamptz(3),
+    -- one that was given out since, of which the agent has said nothing yet
+    staged_credential bytea UNIQUE CHECK (length(staged_credential) = 32),
+    staged_at    timestamptz(3),
     enrolled_at  timestamptz(3) NOT NULL,
     last_seen_at timestamptz(3)
 ) WITH (fillfactor = 80); -- room beside each row for the next sighting
