@@ -82,8 +82,8 @@ deps: ## install the Debian packages that the tests need (as root), or say which
 	@scripts/deps.sh
 
 .PHONY: test-go
-test-go: ## Go tests with the race detector
-	CGO_ENABLED=1 go test -race ./...
+test-go: ## Go tests with the race detector; e2e/, whose programs are built without it, is test-e2e's
+	CGO_ENABLED=1 go test -race $$(go list ./... | grep -v '/e2e$$')
 
 .PHONY: test-short
 test-short: ## Go tests that take seconds
@@ -95,7 +95,7 @@ test-web: www/node_modules/.installed ## unit tests of the web application
 
 .PHONY: test-e2e
 test-e2e: build ## the whole system: real processes, Chromium
-	go test -tags e2e -count=1 ./e2e/...
+	go test -tags e2e -count=1 -timeout 20m ./e2e/...
 	cd www && npm run --silent test:browser
 
 .PHONY: test-container

@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -137,6 +139,21 @@ func await(t *testing.T, what string, done func() bool) {
 type sonde struct {
 	*process
 	dir, url string
+	client   *http.Client // that trusts the server
+}
+
+// trusting returns a client that trusts the authorities in a file.
+func trusting(t *testing.T, path string) *http.Client {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(text)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
 }
 
 // startServer runs a server over dir, on the address of a server that ran over
@@ -156,13 +173,18 @@ func startServer(t *testing.T, dir string, args ...string) *sonde {
 			t.Fatalf("the server ended: %v\n%s", s.err, s.log)
 		default:
 		}
-		_, link, ok := strings.Cut(s.log.String(), "    http://")
-		host, _, complete := strings.Cut(link, "/login?")
-		s.url = "http://" + host
+		_, link, ok := strings.Cut(s.log.String(), "    http")
+		rest, _, complete := strings.Cut(link, "/login?")
+		s.url = "http" + rest
 		return ok && complete
 	})
-	if err := os.WriteFile(addressFile, []byte(strings.TrimPrefix(s.url, "http://")), 0o600); err != nil {
+	_, host, _ := strings.Cut(s.url, "://")
+	if err := os.WriteFile(addressFile, []byte(host), 0o600); err != nil {
 		t.Fatal(err)
+	}
+	s.client = http.DefaultClient
+	if strings.HasPrefix(s.url, "https://") {
+		s.client = trusting(t, filepath.Join(dir, "tls", "ca.pem"))
 	}
 	return s
 }
@@ -186,7 +208,7 @@ func (s *sonde) request(t *testing.T, method, path, contentType string, body io.
 	}
 	req.Header.Set("Authorization", "Bearer "+s.secret(t, "admin-token"))
 	req.Header.Set("Content-Type", contentType)
-	res, err := http.DefaultClient.Do(req)
+	res, err := s.client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,6 +240,7 @@ type agents struct {
 		Status   struct {
 			State     string
 			LastError string
+			Clone     *struct{ Hostname, Address string }
 		}
 	}
 }

@@ -9,6 +9,7 @@ declare -A package=(
   [dockerd]=docker.io # the container tests
   [ip]=iproute2       # network namespaces
   [curl]=curl         # make up
+  [prometheus]=prometheus # samples in a store elsewhere
 )
 
 missing=()
@@ -22,6 +23,10 @@ done
 if command -v dpkg >/dev/null && ! dpkg -s docker-compose >/dev/null 2>&1; then
   missing+=(docker-compose)
 fi
+# The programs of PostgreSQL are not in PATH there.
+if ! compgen -G "/usr/lib/postgresql/*/bin/postgres" >/dev/null && ! command -v postgres >/dev/null; then
+  missing+=(postgresql)
+fi
 [[ ${#missing[@]} -eq 0 ]] && exit 0
 
 if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
@@ -31,5 +36,17 @@ if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
 fi
 echo "installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
+# Programs are wanted, not their services: nothing is started.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod +x "$policy"
+fi
 apt-get update -qq
+if [[ " ${missing[*]} " == *" postgresql "* ]]; then
+  # The tests start clusters of their own; no other is made or started.
+  apt-get install -y -qq --no-install-recommends postgresql-common >/dev/null
+  sed -i 's/^#\?create_main_cluster .*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+fi
 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

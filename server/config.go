@@ -9,17 +9,21 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"sonde.dev/sonde/server/internal/ingest"
 	"sonde.dev/sonde/server/internal/series"
+	"sonde.dev/sonde/server/internal/store/postgres"
 )
 
 // TLS modes of [Config.TLS].
 const (
-	// TLSAuto encrypts when a certificate is given, and else listens on
-	// loopback only.
+	// TLSAuto encrypts with the certificate that is given, or else, on any address
+	// that other machines can reach, with one of the server's own authority.
 	TLSAuto = "auto"
+	// TLSOwn encrypts with one of the server's own authority on any address.
+	TLSOwn = "own"
 	// TLSOff listens without encryption wherever it is told to.
 	TLSOff = "off"
 )
@@ -27,14 +31,21 @@ const (
 // Config is what a server is told at its start. The names in its errors are
 // those of the flags of `sonde server`.
 type Config struct {
-	// DataDir holds everything that the server keeps.
+	// DataDir holds everything that the server keeps by itself.
 	DataDir string
+	// Database is the URL of a PostgreSQL database for the control plane, which
+	// servers may share; empty: SQLite in DataDir. DatabaseFile is a file that
+	// holds it instead.
+	Database, DatabaseFile string
 	// Listen is host:port; port 0 takes a free one.
 	Listen string
-	// TLS is TLSAuto or TLSOff.
+	// TLS is TLSAuto, TLSOwn or TLSOff.
 	TLS string
 	// TLSCert and TLSKey are PEM files, both or none.
 	TLSCert, TLSKey string
+	// TLSNames are further host names and addresses in a certificate of the
+	// server's own authority.
+	TLSNames []string
 	// PublicURL is what people put before the path of a page; empty: made from
 	// Listen.
 	PublicURL string
@@ -42,12 +53,19 @@ type Config struct {
 	// may take; 0 bytes is no bound.
 	Retention      time.Duration
 	RetentionBytes int64
+	// Metrics says where samples are kept when not in DataDir.
+	Metrics MetricsConfig
 	// MaxSeries bounds the series of one agent.
 	MaxSeries int
 	// QueryTimeout and QuerySamples bound one query.
 	QueryTimeout time.Duration
 	QuerySamples int
-	Logger       *slog.Logger
+	// CredentialLifetime is how old an agent's credential may grow before the agent
+	// gets a new one; 0 for no bound.
+	CredentialLifetime time.Duration
+	// OIDC lets people sign in by an identity provider.
+	OIDC   OIDC
+	Logger *slog.Logger
 	// Out is where the link to the web application is printed.
 	Out io.Writer
 
@@ -79,21 +97,31 @@ func (c Config) Check() error {
 	if c.DataDir == "" {
 		wrong("data-dir", "is empty")
 	}
-	host, _, err := net.SplitHostPort(c.Listen)
-	if err != nil {
+	if c.Database != "" && c.DatabaseFile != "" {
+		wrong("database", "database and database-file are not given both")
+	} else if text, err := c.database(); err != nil {
+		wrong("database-file", "%w", err)
+	} else if text != "" {
+		if err := postgres.Check(text); err != nil {
+			wrong("database", "%w", err)
+		}
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		wrong("listen", "%q is not host:port", c.Listen)
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		wrong("tls-cert", "tls-cert and tls-key are given both or not at all")
 	}
 	switch {
-	case c.TLS != TLSAuto && c.TLS != TLSOff:
-		wrong("tls", "%q is neither %s nor %s", c.TLS, TLSAuto, TLSOff)
-	case c.TLS == TLSOff && c.TLSCert != "":
-		wrong("tls", "is off, and a certificate is given: which one?")
-	case c.TLS == TLSAuto && c.TLSCert == "" && err == nil && !loopback(host):
-		wrong("listen", "%s can be reached from other machines, and without TLS anybody on the way could read the "+
-			"credentials: give --tls-cert and --tls-key, or say --tls=off if something in front of it encrypts", c.Listen)
+	case c.TLS != TLSAuto && c.TLS != TLSOwn && c.TLS != TLSOff:
+		wrong("tls", "%q is none of %s, %s and %s", c.TLS, TLSAuto, TLSOwn, TLSOff)
+	case c.TLS != TLSAuto && c.TLSCert != "":
+		wrong("tls", "is %s, and a certificate is given: which one?", c.TLS)
+	}
+	for _, name := range c.TLSNames {
+		if name == "" || strings.ContainsAny(name, " /:") && net.ParseIP(name) == nil {
+			wrong("tls-names", "%q is neither a host name nor an address", name)
+		}
 	}
 	if c.TLSCert != "" && c.TLSKey != "" {
 		if _, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey); err != nil {
@@ -120,7 +148,26 @@ func (c Config) Check() error {
 	if c.QuerySamples < 1 {
 		wrong("query-samples", "%d is not positive", c.QuerySamples)
 	}
-	return errors.Join(errs...)
+	if c.CredentialLifetime != 0 && c.CredentialLifetime < time.Minute {
+		wrong("credential-lifetime", "%v is neither 0 nor at least a minute", c.CredentialLifetime)
+	}
+	c.OIDC.check(wrong)
+	return errors.Join(append(errs, c.Metrics.check())...)
+}
+
+// database returns the URL of the database, empty for none.
+func (c Config) database() (string, error) {
+	if c.DatabaseFile == "" {
+		return c.Database, nil
+	}
+	text, err := os.ReadFile(c.DatabaseFile)
+	if err != nil {
+		return "", err
+	}
+	if strings.TrimSpace(string(text)) == "" {
+		return "", fmt.Errorf("%s is empty: it must hold the URL of a database", c.DatabaseFile)
+	}
+	return strings.TrimSpace(string(text)), nil
 }
 
 func (c Config) limits() ingest.Limits {

@@ -30,7 +30,10 @@ const (
 
 // bootstrap makes the secrets in the files of dir work, and writes those that
 // are missing; [fleet.Bootstrap] has the rule.
-func bootstrap(ctx context.Context, store fleet.Store, dir string) error {
+//
+// With an authority of its own, the server puts its fingerprint into join-token.
+func (s *Server) bootstrap(ctx context.Context) error {
+	dir := s.config.DataDir
 	var found fleet.Secrets
 	for name, secret := range map[string]*fleet.Secret{joinTokenFile: &found.JoinToken, adminTokenFile: &found.AdminToken} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
@@ -39,13 +42,21 @@ func bootstrap(ctx context.Context, store fleet.Store, dir string) error {
 		}
 		*secret = fleet.Secret(strings.TrimSpace(string(text)))
 	}
-	wanted, err := fleet.Bootstrap(ctx, store, time.Now, found)
+	wanted, err := fleet.Bootstrap(ctx, s.control, s.cluster.Shared(), time.Now, found)
 	if err != nil {
 		return fmt.Errorf("data-dir: %s: %w", dir, err)
 	}
+	isNew := wanted.JoinToken != found.JoinToken
+	if wanted.JoinToken = wanted.JoinToken.WithoutPin(); wanted.JoinToken != "" && s.authority != nil {
+		wanted.JoinToken = wanted.JoinToken.WithPin(s.authority.Pin())
+	}
 	if wanted.JoinToken != found.JoinToken {
-		if err := writeSecret(dir, joinTokenFile, wanted.JoinToken); err != nil {
+		switch err := writeSecret(dir, joinTokenFile, wanted.JoinToken); {
+		case err != nil && isNew:
 			return err
+		case err != nil:
+			// It works all the same, for who gives --server-ca to agents.
+			s.log.Warn("the fingerprint of the server's authority cannot be put into the file of the join token", "error", err)
 		}
 	}
 	if wanted.AdminToken != found.AdminToken {

@@ -139,20 +139,6 @@ func (p *process) kill() {
 }
 
 // await waits until done says so.
-func await(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	poll := time.NewTicker(5 * time.Millisecond)
-	defer poll.Stop()
-	timeout := time.After(30 * time.Second)
-	for !done() {
-		select {
-		case <-poll.C:
-		case <-timeout:
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
-
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -17,12 +17,34 @@ import (
 	"sonde.dev/sonde/www"
 )
 
+// route is one pattern of the mux, and who may use it. For the services that is
+// the least of what their procedures need; the rest is up to package rpc.
+type route struct {
+	pattern string
+	need    fleet.Role
+	handler http.Handler
+}
+
+// open is the need of routes that stand outside of the guard: /healthz and
+// /readyz, which say nothing but that the process lives and can store; /login…
+// and /logout, where people get in and out; and the AgentService, whose calls bring
+// secrets of their own.
+const open fleet.Role = ""
+
 // routes returns the handler of the one port.
-//
-// Three routes stand outside of the guard: /healthz, which says nothing but that
-// the process lives; /login, where people get in; and the AgentService, whose
-// calls bring secrets of their own.
 func (s *Server) routes(engine *query.Engine, registrar *fleet.Registrar, metrics *prometheus.Registry) (http.Handler, error) {
+	var err error
+	if s.routed, err = s.routeList(engine, registrar, metrics); err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	for _, r := range s.routed {
+		mux.Handle(r.pattern, r.handler)
+	}
+	return mux, nil
+}
+
+func (s *Server) routeList(engine *query.Engine, registrar *fleet.Registrar, metrics *prometheus.Registry) ([]route, error) {
 	files, err := www.Files()
 	if err != nil {
 		return nil, err
@@ -31,40 +53,44 @@ func (s *Server) routes(engine *query.Engine, registrar *fleet.Registrar, metric
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", healthy)
-	mux.Handle("/login", s.guard.Login())
-	mux.Handle("/logout", s.guard.Logout())
-
-	call := func(path string, h http.Handler) { mux.Handle(path, rpc.Observe(s.log, h)) }
-	guarded := func(path string, h http.Handler) { call(path, s.guard.Require(access.RPC, h)) }
-	call(rpc.NewAgentHandler(registrar, s.ingest, s.config.limits().MaxMessageBytes))
-	guarded(rpc.NewFleetHandler(fleet.NewService(s.control, s.ingest, s.steering, time.Now)))
-	guarded(rpc.NewConfigHandler(s.steering))
-	guarded(rpc.NewAccessHandler(s.access))
-	guarded(sondev1connect.NewQueryServiceHandler(s.queries, rpc.Options(1<<20)))
-	guarded(rpc.NewHealthHandler(rpc.NewHealthChecker()))
-	for path, h := range rpc.NewReflectionHandlers() {
-		guarded(path, h)
+	list := []route{
+		{"GET /healthz", open, http.HandlerFunc(healthy)},
+		{"GET /readyz", open, http.HandlerFunc(s.ready)},
+		{"/login", open, s.guard.Login()},
+		{"/logout", open, s.guard.Logout()},
+		{"GET /login/oidc", open, s.guard.OIDC()},
+		{"GET /login/oidc/callback", open, s.guard.OIDCCallback()},
 	}
-
-	mux.Handle("/api/v1/", s.guard.Require(access.Prometheus, promapi.New(engine)))
-	mux.Handle("GET /metrics", s.guard.Require(access.Prometheus, promhttp.HandlerFor(metrics, promhttp.HandlerOpts{})))
-	mux.Handle("GET /readyz", s.guard.Require(access.Prometheus, http.HandlerFunc(s.ready)))
-	mux.Handle("/", s.guard.Require(access.Page, site))
-	return mux, nil
+	if s.authority != nil {
+		list = append(list, route{"GET /ca.pem", open, http.HandlerFunc(s.serveAuthority)})
+	}
+	call := func(need fleet.Role, path string, h http.Handler) {
+		if need != open {
+			h = s.guard.Require(need, access.RPC, h)
+		}
+		list = append(list, route{path, need, rpc.Observe(s.log, s.audit, h)})
+	}
+	viewed := func(path string, h http.Handler) { call(fleet.Viewer, path, h) }
+	path, agents := rpc.NewAgentHandler(registrar, s.ingest, s.config.limits().MaxMessageBytes)
+	call(open, path, agents)
+	viewed(rpc.NewFleetHandler(fleet.NewService(s.control, s.live, s.steering, time.Now)))
+	viewed(rpc.NewConfigHandler(s.steering))
+	viewed(rpc.NewAccessHandler(s.access, fleet.NewAdmission(s.control, s.access, time.Now), s.audit, s.reach()))
+	viewed(sondev1connect.NewQueryServiceHandler(s.queries, rpc.Options(1<<20)))
+	viewed(rpc.NewHealthHandler(rpc.NewHealthChecker()))
+	for path, h := range rpc.NewReflectionHandlers() {
+		viewed(path, h)
+	}
+	guarded := func(pattern string, refuse access.Refusal, h http.Handler) {
+		list = append(list, route{pattern, fleet.Viewer, s.guard.Require(fleet.Viewer, refuse, h)})
+	}
+	guarded("/api/v1/", access.Prometheus, promapi.New(engine))
+	guarded("GET /metrics", access.Prometheus, promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	guarded("/", s.guard.Page, site)
+	return list, nil
 }
 
 func healthy(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Write([]byte("ok\n"))
-}
-
-// ready says whether the server can store and answer.
-func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
-	if err := s.samples.Err(); err != nil {
-		http.Error(w, "the sample store has failed: "+err.Error(), http.StatusServiceUnavailable)
-		return
-	}
-	healthy(w, nil)
 }

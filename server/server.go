@@ -4,7 +4,7 @@
 // # What it promises
 //
 // A sample that was acknowledged to an agent survives a crash. Nothing but
-// /healthz answers without a credential. When [Server.Run] returns, everything
+// /healthz and /readyz answers without a credential. When [Server.Run] returns, everything
 // is flushed and closed.
 //
 // # What it does not
@@ -21,7 +21,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -31,12 +30,11 @@ import (
 
 	"sonde.dev/sonde/internal/buildinfo"
 	"sonde.dev/sonde/server/internal/access"
+	"sonde.dev/sonde/server/internal/certificate"
 	"sonde.dev/sonde/server/internal/fleet"
 	"sonde.dev/sonde/server/internal/ingest"
 	"sonde.dev/sonde/server/internal/rpc"
-	"sonde.dev/sonde/server/internal/series/local"
 	"sonde.dev/sonde/server/internal/series/query"
-	"sonde.dev/sonde/server/internal/store/sqlite"
 )
 
 // drainTime is how long requests that are under way may take once the server
@@ -51,13 +49,22 @@ type Server struct {
 	http     *http.Server
 	url      string
 
-	control  *sqlite.Store
-	samples  *local.Store
+	// certificate is what the port shows; nil without TLS. authority is set when
+	// that is the server's own.
+	certificate certificate.Source
+	authority   *certificate.Authority
+
+	control  store
+	cluster  fleet.Cluster
+	live     *everywhere
+	samples  sampleStore
 	ingest   *ingest.Ingest
 	guard    *access.Guard
 	access   *fleet.Access
+	audit    *fleet.Audit
 	steering *fleet.Steering
 	queries  *rpc.Queries
+	routed   []route
 
 	// connections is the context of all requests; it ends when the server stops.
 	connections context.Context
@@ -82,14 +89,14 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 	if s.listener, err = listen(ctx, c.Listen); err != nil {
 		return nil, err
 	}
-	s.url = c.PublicURL
-	if s.url == "" {
-		s.url = scheme(c) + "://" + s.listener.Addr().String()
-	}
-	if s.control, err = sqlite.Open(ctx, filepath.Join(c.DataDir, "fleet.db")); err != nil {
+	if err := s.secure(); err != nil {
 		return nil, err
 	}
-	if err := bootstrap(ctx, s.control, c.DataDir); err != nil {
+	s.url = s.publicURL()
+	if s.control, s.cluster, err = openStore(ctx, c); err != nil {
+		return nil, err
+	}
+	if err := s.bootstrap(ctx); err != nil {
 		return nil, err
 	}
 	metrics := prometheus.NewRegistry()
@@ -98,15 +105,7 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		buildInfo(),
 	)
-	s.samples, err = local.Open(local.Options{
-		Dir:        filepath.Join(c.DataDir, "samples"),
-		Retention:  c.Retention,
-		MaxBytes:   c.RetentionBytes,
-		Logger:     c.Logger,
-		Registerer: metrics,
-		Flush:      c.faults.flush,
-	})
-	if err != nil {
+	if s.samples, err = openSamples(c, metrics); err != nil {
 		return nil, err
 	}
 	if err := s.assemble(ctx, metrics); err != nil {
@@ -127,22 +126,34 @@ func (s *Server) assemble(ctx context.Context, metrics *prometheus.Registry) err
 		return err
 	}
 	registrar := fleet.NewRegistrar(s.control, time.Now)
-	if s.steering, err = fleet.NewSteering(ctx, s.control, time.Now, s.log); err != nil {
+	if s.steering, err = fleet.NewSharedSteering(ctx, s.control, s.cluster, time.Now, s.log); err != nil {
 		return err
 	}
 	s.steering.WatchFailures(failures{engine})
 	s.ingest = ingest.New(ingest.Config{
 		Registrar: registrar,
 		Steering:  s.steering,
+		Cluster:   s.cluster,
 		Appender:  s.config.faults.wrap(s.samples),
 		Limits:    s.config.limits(),
-		Logger:    s.log,
-		Metrics:   metrics,
-		Now:       time.Now,
+
+		CredentialLifetime: s.config.CredentialLifetime,
+		Logger:             s.log,
+		Metrics:            metrics,
+		Now:                time.Now,
 	})
-	s.access = fleet.NewAccess(s.control, time.Now)
-	s.guard = access.New(s.access, s.log, time.Now)
-	if s.queries, err = rpc.NewQueries(engine, s.ingest, metrics); err != nil {
+	s.live = &everywhere{Ingest: s.ingest}
+	s.access = fleet.NewAccess(cleanedOnce{s.control, s.cluster}, time.Now)
+	s.audit = fleet.NewAudit(s.control, time.Now)
+	s.guard = access.New(s.access, s.audit, s.log, time.Now)
+	if s.config.OIDC.Issuer != "" {
+		oidc, err := s.config.OIDC.provider()
+		if err != nil {
+			return err
+		}
+		s.guard.UseOIDC(oidc, s.url)
+	}
+	if s.queries, err = rpc.NewQueries(engine, s.live, metrics); err != nil {
 		return err
 	}
 	handler, err := s.routes(engine, registrar, metrics)
@@ -163,6 +174,7 @@ func (s *Server) assemble(ctx context.Context, metrics *prometheus.Registry) err
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		BaseContext:       func(net.Listener) context.Context { return s.connections },
+		ConnContext:       rpc.WithConn,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: 250,
@@ -180,7 +192,7 @@ func (s *Server) URL() string { return s.url }
 // told to reconnect, what they sent is stored and acknowledged, requests under
 // way get some time.
 func (s *Server) Run(ctx context.Context) error {
-	code, _, err := s.access.CreateLoginCode(ctx, fleet.Admin)
+	code, _, err := s.access.CreateStartCode(ctx)
 	if err != nil {
 		return errors.Join(err, s.close())
 	}
@@ -193,12 +205,17 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	})
 	group.Go(func() error { s.ingest.Run(ctx); return nil })
+	group.Go(func() error { newFollower(s.cluster, s.steering, s.live, s.log).Run(ctx); return nil })
 	group.Go(func() error { s.steering.Run(ctx); return nil })
 	group.Go(func() error { s.guard.Run(ctx); return nil })
+	if s.certificate != nil {
+		group.Go(func() error { s.certificate.Run(ctx); return nil })
+	}
 	group.Go(func() error { return s.samples.Wait(ctx) })
 	group.Go(func() error { <-ctx.Done(); s.drain(); return nil })
 
 	s.log.Info("server began", "version", buildinfo.Version(), "address", s.listener.Addr().String(), "data_dir", s.config.DataDir)
+	s.introduceAuthority()
 	fmt.Fprintf(s.config.Out, "\n  Sonde is running. Open this link to sign in (it works once, for 15 minutes):\n\n    %s%s\n\n",
 		s.url, rpc.LoginPath(code))
 	err = group.Wait()
@@ -210,8 +227,9 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 func (s *Server) serve() error {
-	if s.config.TLSCert != "" {
-		return s.http.ServeTLS(s.listener, s.config.TLSCert, s.config.TLSKey)
+	if s.certificate != nil {
+		s.http.TLSConfig = certificate.Config(s.certificate)
+		return s.http.ServeTLS(s.listener, "", "")
 	}
 	return s.http.Serve(s.listener)
 }
@@ -262,13 +280,6 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	return l, nil
-}
-
-func scheme(c Config) string {
-	if c.TLSCert != "" {
-		return "https"
-	}
-	return "http"
 }
 
 func buildInfo() prometheus.Collector {

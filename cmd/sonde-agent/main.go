@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,15 @@ import (
 	"sonde.dev/sonde/internal/setting"
 )
 
-func main() { command.Main(newCommand()) }
+func main() {
+	// What an agent does in a second takes about 2 ms. Shared out over several
+	// threads it takes longer, since to wake one costs as much as a collector. And
+	// an agent that has much to do takes no more than one core.
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
+	}
+	command.Main(newCommand())
+}
 
 func newCommand() *cobra.Command {
 	var config agent.Config

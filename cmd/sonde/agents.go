@@ -237,16 +237,14 @@ func newAgentsRemoveCommand() *cobra.Command {
 		Short: "Revoke an agent's credential and take it off the list; its samples stay",
 		Args:  cobra.ExactArgs(1),
 	}
-	yes := cmd.Flags().BoolP("yes", "y", false, "do not ask; needed where nobody can answer")
+	yes := addYes(cmd.Flags())
 	return operate(cmd, func(cmd *cobra.Command, s services, args []string) error {
 		a, err := findAgent(cmd.Context(), s, args[0])
 		if err != nil {
 			return err
 		}
-		if !*yes {
-			if err := confirm(cmd.InOrStdin(), cmd.ErrOrStderr(), fmt.Sprintf("Remove %s (%s)?", printable(a.Name), a.Id)); err != nil {
-				return fmt.Errorf("not removed: %w", err)
-			}
+		if err := yes.confirm(cmd, fmt.Sprintf("Remove %s (%s)?", printable(a.Name), a.Id)); err != nil {
+			return fmt.Errorf("not removed: %w", err)
 		}
 		if _, err := s.fleet.RemoveAgent(cmd.Context(), &sondev1.RemoveAgentRequest{Id: a.Id}); err != nil {
 			return fmt.Errorf("removing %s: %w", a.Name, err)

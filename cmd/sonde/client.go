@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"os"
@@ -20,11 +22,12 @@ import (
 
 // target is the server that an operator's command talks to.
 type target struct {
-	server, tokenFile string
+	server, tokenFile, serverCA string
 }
 
 func (t *target) add(fs *pflag.FlagSet) {
 	fs.StringVar(&t.server, "server", "http://127.0.0.1:7070", "`URL` of the server")
+	fs.StringVar(&t.serverCA, "server-ca", defaultServerCA(), "PEM `file` of the authorities to trust for https; the server's own is tls/ca.pem in its data directory")
 	fs.StringVar(&t.tokenFile, "token-file", filepath.Join(defaultDataDir(), "admin-token"), "`file` with an API token")
 }
 
@@ -41,6 +44,34 @@ func (t *target) authorize() (connect.Interceptor, error) {
 			return next(ctx, req)
 		}
 	}), nil
+}
+
+// defaultServerCA is the file of the server's own authority, if it is on this
+// machine and has one; else the system's authorities count.
+func defaultServerCA() string {
+	path := filepath.Join(defaultDataDir(), "tls", "ca.pem")
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return path
+}
+
+// client returns a client that trusts whom it should.
+func (t *target) client() (*http.Client, error) {
+	if t.serverCA == "" {
+		return http.DefaultClient, nil
+	}
+	text, err := os.ReadFile(t.serverCA)
+	if err != nil {
+		return nil, fmt.Errorf("server-ca: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("server-ca: %s holds no certificate in PEM form", t.serverCA)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+	return &http.Client{Transport: transport}, nil
 }
 
 func newLoginLinkCommand() *cobra.Command {
@@ -64,7 +95,11 @@ func newLoginLinkCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		client := sondev1connect.NewAccessServiceClient(http.DefaultClient, t.server, connect.WithInterceptors(authorize))
+		transport, err := t.client()
+		if err != nil {
+			return err
+		}
+		client := sondev1connect.NewAccessServiceClient(transport, t.server, connect.WithInterceptors(authorize))
 		link, err := client.CreateLoginLink(cmd.Context(), &sondev1.CreateLoginLinkRequest{})
 		if err != nil {
 			return command.Failure(fmt.Errorf("asking %s for a link: %w", t.server, err))

@@ -21,7 +21,8 @@ func newCommand() *cobra.Command {
 		Version: buildinfo.String(),
 		Args:    cobra.NoArgs,
 	}
-	cmd.AddCommand(newServerCommand(), newConfigCommand(), newAgentsCommand(), newLoginLinkCommand(), newBenchCommand())
+	cmd.AddCommand(newServerCommand(), newConfigCommand(), newAgentsCommand(), newUsersCommand(), newTokensCommand(),
+		newJoinTokensCommand(), newAuditCommand(), newLoginLinkCommand(), newBenchCommand())
 	return cmd
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -30,6 +29,9 @@ import (
 type services struct {
 	fleet  sondev1connect.FleetServiceClient
 	config sondev1connect.ConfigServiceClient
+	access sondev1connect.AccessServiceClient
+	// server is the address that was called.
+	server string
 }
 
 // operate lets run be what cmd does, with the server that flags name. The errors
@@ -54,10 +56,16 @@ func operate(cmd *cobra.Command, run func(*cobra.Command, services, []string) er
 		if err != nil {
 			return err
 		}
+		client, err := t.client()
+		if err != nil {
+			return err
+		}
 		with := connect.WithInterceptors(authorize)
 		return command.Failure(run(cmd, services{
-			fleet:  sondev1connect.NewFleetServiceClient(http.DefaultClient, t.server, with),
-			config: sondev1connect.NewConfigServiceClient(http.DefaultClient, t.server, with),
+			fleet:  sondev1connect.NewFleetServiceClient(client, t.server, with),
+			config: sondev1connect.NewConfigServiceClient(client, t.server, with),
+			access: sondev1connect.NewAccessServiceClient(client, t.server, with),
+			server: strings.TrimRight(t.server, "/"),
 		}, args))
 	}
 	return cmd

@@ -22,6 +22,7 @@ type Source[T any] struct {
 	parse func([]byte, *T) error
 
 	file  *os.File
+	fd    int // file's: to ask for it is a system call
 	buf   []byte
 	value T
 }
@@ -76,7 +77,7 @@ func (s *Source[T]) open() error {
 	for _, path := range s.paths {
 		file, err := os.Open(path)
 		if err == nil {
-			s.file = file
+			s.file, s.fd = file, int(file.Fd())
 			return nil
 		}
 		if first == nil {
@@ -87,7 +88,6 @@ func (s *Source[T]) open() error {
 }
 
 func (s *Source[T]) pread() ([]byte, error) {
-	fd := int(s.file.Fd())
 	defer runtime.KeepAlive(s.file)
 	if s.buf == nil {
 		s.buf = make([]byte, 4096)
@@ -100,7 +100,7 @@ func (s *Source[T]) pread() ([]byte, error) {
 			}
 			s.buf = append(s.buf, make([]byte, len(s.buf))...)
 		}
-		m, err := unix.Pread(fd, s.buf[n:], int64(n))
+		m, err := unix.Pread(s.fd, s.buf[n:], int64(n))
 		switch {
 		case err == unix.EINTR:
 		case err != nil:

@@ -250,7 +250,10 @@ func TestRecoversIdle(t *testing.T) {
 func TestProgressIsNoted(t *testing.T) {
 	disk := threeSegments(t, false)
 	s := mustOpen(t, testOptions(disk))
-	s.Ack(s.lanes[0].id, 15)
+	s.mu.Lock()
+	first := s.lanes[0].id
+	s.mu.Unlock()
+	s.Ack(first, 15)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

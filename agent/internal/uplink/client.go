@@ -2,13 +2,11 @@ package uplink
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -58,9 +56,8 @@ func isLoopback(host string) bool {
 }
 
 // newHTTPClient returns a client that speaks HTTP/2 only, in the clear to
-// http:// addresses. caFile, if not empty, names the PEM file of the
-// authorities to trust instead of the system's.
-func newHTTPClient(caFile string) (*http.Client, error) {
+// http:// addresses. config says whom to trust; nil: whom the system does.
+func newHTTPClient(config *tls.Config) *http.Client {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
@@ -70,6 +67,7 @@ func newHTTPClient(caFile string) (*http.Client, error) {
 		DialContext: (&net.Dialer{
 			Timeout: dialTimeout,
 		}).DialContext,
+		TLSClientConfig:     config,
 		TLSHandshakeTimeout: dialTimeout,
 		HTTP2: &http.HTTP2Config{
 			// A dead path shows after half a minute at the latest even when
@@ -78,21 +76,12 @@ func newHTTPClient(caFile string) (*http.Client, error) {
 			PingTimeout:     10 * time.Second,
 		},
 	}
-	if caFile != "" {
-		pem, err := os.ReadFile(caFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading the certificate authority: %w", err)
-		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate in PEM form", caFile)
-		}
-		t.TLSClientConfig = &tls.Config{RootCAs: pool}
-	}
-	return &http.Client{Transport: whole{t}}, nil
+	return &http.Client{Transport: whole{t}}
 }
 
-func newServiceClient(h *http.Client, server string) sondev1connect.AgentServiceClient {
+type serviceClient = sondev1connect.AgentServiceClient
+
+func newServiceClient(h *http.Client, server string) serviceClient {
 	return sondev1connect.NewAgentServiceClient(h, server,
 		connect.WithGRPC(),
 		connect.WithReadMaxBytes(1<<20),

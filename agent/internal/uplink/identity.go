@@ -15,6 +15,10 @@ import (
 type identity struct {
 	AgentID    string `json:"agent_id"`
 	Credential string `json:"credential"`
+	// ServerCA is the PEM of the one authority to trust; empty for the system's.
+	ServerCA string `json:"server_ca,omitempty"`
+	// JoinedWith names the join token, see tokenHash; empty when it is not known.
+	JoinedWith string `json:"joined_with,omitempty"`
 }
 
 func identityPath(stateDir string) string { return filepath.Join(stateDir, "identity.json") }

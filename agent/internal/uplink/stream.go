@@ -42,6 +42,8 @@ type stream struct {
 	updates chan *sondev1.ConfigUpdate // from the receiver to configure
 	results chan *sondev1.ConfigResult // from configure
 
+	credentials chan *sondev1.CredentialResult // capacity 1: from the receiver
+
 	mu       sync.Mutex
 	nextPing uint64
 	waiting  map[uint64]chan struct{}
@@ -79,6 +81,7 @@ func (u *Uplink) connect(ctx context.Context, server string, id identity) (welco
 		AgentId:              id.AgentID,
 		BootId:               boot[:],
 		Host:                 u.cfg.Host,
+		Features:             []string{"credential-update"},
 		SubmissionIntervalMs: uint32(u.submissionInterval().Milliseconds()),
 		ConfigHash:           u.configHash(),
 	}}})
@@ -134,7 +137,9 @@ func (u *Uplink) newStream(c *conn, welcome *sondev1.Welcome) *stream {
 		pings:   make(chan uint64, 8),
 		updates: make(chan *sondev1.ConfigUpdate, maxUpdates),
 		results: make(chan *sondev1.ConfigResult),
-		waiting: make(map[uint64]chan struct{}),
+
+		credentials: make(chan *sondev1.CredentialResult, 1),
+		waiting:     make(map[uint64]chan struct{}),
 	}
 	s.window.init(int(welcome.Limits.GetMaxBatchesInFlight()))
 	s.lanes[s.reader.Lane()] = struct{}{}
@@ -173,6 +178,8 @@ func (s *stream) send(ctx context.Context, received chan error) error {
 			}}})
 		case result := <-s.results:
 			err = s.conn.Send(&sondev1.ConnectRequest{Message: &sondev1.ConnectRequest_ConfigResult{ConfigResult: result}})
+		case result := <-s.credentials:
+			err = s.conn.Send(&sondev1.ConnectRequest{Message: &sondev1.ConnectRequest_CredentialResult{CredentialResult: result}})
 		case err := <-received:
 			received <- err
 			return err
@@ -224,6 +231,11 @@ func (s *stream) receive(ctx context.Context, cancel context.CancelCauseFunc) er
 		case *sondev1.ConnectResponse_ConfigUpdate:
 			if s.u.cfg.Configurator != nil {
 				s.updated(m.ConfigUpdate)
+			}
+		case *sondev1.ConnectResponse_CredentialUpdate:
+			select {
+			case s.credentials <- s.u.renew(m.CredentialUpdate):
+			default: // the answer to one before has not left, and this one will come again
 			}
 		case *sondev1.ConnectResponse_Refusal:
 			s.u.refused.Add(m.Refusal.Samples)

@@ -18,6 +18,7 @@ package uplink
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -84,8 +85,13 @@ type SpoolOptions struct {
 
 // Uplink is one agent's connection to its servers. Make it with [New].
 type Uplink struct {
-	cfg   Config
-	http  *http.Client
+	cfg Config
+	// http, tried and warned belong to the goroutine of Run.
+	http   *http.Client
+	tried  string // the hash of the join token that enrolling anew was tried with
+	warned bool   // of a server without TLS
+	self   atomic.Pointer[identity]
+
 	spool *spool.Spool
 	found uint64 // samples that were in the spool at the start
 	log   *slog.Logger
@@ -111,13 +117,16 @@ type Uplink struct {
 // New returns an uplink that is not yet connected, with its spool open: Run or
 // Close must be called. The error names the setting that is wrong.
 func New(cfg Config) (*Uplink, error) {
-	h, err := newHTTPClient(cfg.CAFile)
-	if err != nil {
-		return nil, err
+	var roots *tls.Config // nil: the system's
+	if cfg.CAFile != "" {
+		var err error
+		if roots, err = fileRoots(cfg.CAFile); err != nil {
+			return nil, err
+		}
 	}
 	u := &Uplink{
 		cfg:      cfg,
-		http:     h,
+		http:     newHTTPClient(roots),
 		log:      cfg.Logger,
 		gathered: newGatherer(),
 		wake:     make(chan struct{}, 1),
@@ -125,6 +134,7 @@ func New(cfg Config) (*Uplink, error) {
 	}
 	u.interval.Store(int64(cfg.SubmissionInterval))
 	dir := filepath.Join(cfg.StateDir, "spool")
+	var err error
 	u.spool, err = spool.Open(spool.Options{
 		Dir:         dir,
 		MaxBytes:    cfg.Spool.MaxBytes,
@@ -300,8 +310,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 }
 
 func (u *Uplink) stayConnected(ctx context.Context) error {
-	id, err := u.identity(ctx)
-	if err != nil {
+	if err := u.identify(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -310,7 +319,7 @@ func (u *Uplink) stayConnected(ctx context.Context) error {
 	retry := newRetry(u.log)
 	for attempt := rand.IntN(len(u.cfg.Servers)); ctx.Err() == nil; attempt++ {
 		server := u.cfg.Servers[attempt%len(u.cfg.Servers)]
-		welcomed, err := u.connect(ctx, server, id)
+		welcomed, err := u.connect(ctx, server, *u.self.Load())
 		if ctx.Err() != nil {
 			break
 		}
@@ -323,6 +332,9 @@ func (u *Uplink) stayConnected(ctx context.Context) error {
 			continue
 		}
 		u.reconnects.Add(1)
+		if connect.CodeOf(err) == connect.CodeUnauthenticated && u.rejoin(ctx) {
+			continue
+		}
 		if err := retry.wait(ctx, server, err); err != nil {
 			break
 		}
@@ -354,45 +366,12 @@ func (u *Uplink) submit(ctx context.Context) {
 	}
 }
 
-// identity loads the agent's identity or enrols, for as long as it takes.
-func (u *Uplink) identity(ctx context.Context) (identity, error) {
-	id, ok, err := loadIdentity(u.cfg.StateDir)
-	if err != nil || ok {
-		return id, err
-	}
-	token, err := u.cfg.JoinToken()
-	if err != nil {
-		return identity{}, err
-	}
-	retry := newRetry(u.log)
-	for attempt := rand.IntN(len(u.cfg.Servers)); ; attempt++ {
-		server := u.cfg.Servers[attempt%len(u.cfg.Servers)]
-		id, err := u.enrol(ctx, server, token)
-		if err == nil {
-			u.log.Info("enrolled", "server", server, "agent", id.AgentID)
-			return id, id.save(u.cfg.StateDir)
-		}
-		switch connect.CodeOf(err) {
-		case connect.CodeUnauthenticated, connect.CodeInvalidArgument, connect.CodePermissionDenied:
-			return identity{}, fmt.Errorf("enrolling at %s: %s", server, message(err))
-		}
-		if err := retry.wait(ctx, server, err); err != nil {
-			return identity{}, err
-		}
-	}
-}
-
-func (u *Uplink) enrol(ctx context.Context, server, token string) (identity, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
-	defer cancel()
-	ctx, call := connect.NewClientContext(ctx)
-	call.RequestHeader().Set("User-Agent", userAgent())
-	res, err := newServiceClient(u.http, server).Enroll(ctx, &sondev1.EnrollRequest{JoinToken: token, Host: u.cfg.Host})
-	if err != nil {
-		return identity{}, err
-	}
-	return identity{AgentID: res.AgentId, Credential: res.Credential}, nil
-}
+// Bounds of the pause between two attempts to connect, where nothing says that it
+// will take longer.
+const (
+	minRetry = 100 * time.Millisecond
+	maxRetry = 5 * time.Second
+)
 
 // retry spaces out attempts and logs the first failure of a row, then one a
 // minute, so that a server that is away for a night does not fill a disk.
@@ -404,12 +383,12 @@ type retry struct {
 }
 
 func newRetry(log *slog.Logger) *retry {
-	return &retry{Backoff: backoff.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}, log: log}
+	return &retry{Backoff: backoff.Backoff{Min: minRetry, Max: maxRetry}, log: log}
 }
 
 func (r *retry) succeeded() {
 	r.Reset()
-	r.Max = 5 * time.Second
+	r.Min, r.Max = minRetry, maxRetry
 	r.failures = 0
 }
 
@@ -427,7 +406,11 @@ func (r *retry) wait(ctx context.Context, server string, err error) error {
 		// Nobody will grant the credential again by itself.
 		r.Max = time.Minute
 		advice = "the server does not know this agent: it was removed there, or the server's data is new; " +
-			"remove identity.json from the state folder to enrol anew"
+			"give it another join token, or remove identity.json from the state folder, to enrol anew"
+	case connect.CodeAlreadyExists:
+		// The other one has the stream for as long as it likes.
+		r.Min, r.Max = time.Minute, 2*time.Minute
+		advice = "this state folder is a copy of one that another agent works with: remove identity.json from it and enrol anew"
 	case connect.CodeAborted:
 		r.Max = time.Minute
 		advice = "another agent connects with the same identity: does a copy of this state folder run elsewhere?"

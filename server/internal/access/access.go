@@ -1,12 +1,13 @@
 // Package access is the door of the server's HTTP port.
 //
 // It promises that nothing behind [Guard.Require] is reached without an API
-// token or the session of a signed-in browser, that a browser's session cannot
-// be used by another site, and that no secret is logged. How a refusal looks is
-// up to who asks: see [RPC], [Prometheus] and [Page].
+// token or the session of a signed-in browser, that a request ends soon after
+// its caller has lost the right to make it, that a browser's session cannot be
+// used by another site, and that no secret is logged. How a refusal looks is
+// up to who asks: see [RPC], [Prometheus] and [Guard.Page].
 //
-// It does not decide what a role may do, and knows nothing of the credentials
-// of agents: those go through package fleet.
+// It does not decide what an RPC needs, and knows nothing of the credentials of
+// agents: those go through packages rpc and fleet.
 package access
 
 import (
@@ -22,63 +23,90 @@ import (
 const (
 	// cookieName is the cookie of a session.
 	cookieName = "sonde_session"
-	// cleanInterval is how often expired rows are removed.
+	// cleanInterval is how often expired rows are removed, flushInterval how often
+	// the times of uses are stored.
 	cleanInterval = time.Hour
+	flushInterval = time.Minute
+	// recheckInterval is how long a request may go on after its caller has lost
+	// the right to make it.
+	recheckInterval = 10 * time.Second
 )
 
 // Guard lets people and programs in. Safe for concurrent use.
 type Guard struct {
 	access   *fleet.Access
+	audit    *fleet.Audit
 	log      *slog.Logger
 	now      func() time.Time
 	failures *limiter
-	origin   *http.CrossOriginProtection
+	// strangers bounds the failed sign-ins in the audit log.
+	strangers *limiter
+	provider  *provider // nil for none
+	origin    *http.CrossOriginProtection
 }
 
 // New returns a guard; now is the clock.
-func New(access *fleet.Access, log *slog.Logger, now func() time.Time) *Guard {
+func New(access *fleet.Access, audit *fleet.Audit, log *slog.Logger, now func() time.Time) *Guard {
 	return &Guard{
-		access:   access,
-		log:      log,
-		now:      now,
-		failures: newLimiter(),
-		origin:   http.NewCrossOriginProtection(),
+		access:    access,
+		audit:     audit,
+		log:       log,
+		now:       now,
+		failures:  newLimiter(),
+		strangers: newLimiter(),
+		origin:    http.NewCrossOriginProtection(),
 	}
 }
 
-// Run removes what has expired from the store, now and every hour, until ctx
-// ends.
+// Run removes what has expired from the store, now and every hour, and stores
+// when tokens were used, every minute, until ctx ends.
 func (g *Guard) Run(ctx context.Context) {
-	tick := time.NewTicker(cleanInterval)
-	defer tick.Stop()
+	clean := time.NewTicker(cleanInterval)
+	defer clean.Stop()
+	flush := time.NewTicker(flushInterval)
+	defer flush.Stop()
+	g.clean(ctx)
 	for {
-		n, err := g.access.DeleteExpired(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			g.log.Error("removing expired sessions and codes", "error", err)
-		case n > 0:
-			g.log.Debug("removed expired sessions and codes", "rows", n)
-		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-clean.C:
+			g.clean(ctx)
+		case <-flush.C:
+			if err := g.access.Flush(ctx); err != nil && ctx.Err() == nil {
+				g.log.Error("storing when API tokens were used", "error", err)
+			}
 		}
+	}
+}
+
+func (g *Guard) clean(ctx context.Context) {
+	n, err := g.access.DeleteExpired(ctx)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		g.log.Error("removing expired sessions, codes and tokens", "error", err)
+	case n > 0:
+		g.log.Debug("removed expired sessions, codes and tokens", "rows", n)
 	}
 }
 
 // Require lets requests through to next that bring an API token ("Authorization:
-// Bearer …") or the cookie of a session, with the principal in their context
-// ([fleet.PrincipalFrom]). Others get a refusal.
+// Bearer …") or the cookie of a session, of at least the role need, with the
+// principal in their context ([fleet.PrincipalFrom]). Others get a refusal.
 //
 // A token counts before a cookie, and a token that is wrong is refused even
 // when the cookie is right: who sends a token means it. A cookie together with
 // a method that is not safe works only from the server's own site.
-func (g *Guard) Require(refuse Refusal, next http.Handler) http.Handler {
+//
+// The context of a request that takes long is cancelled, with the reason as its
+// cause, when its caller could not make it any more.
+func (g *Guard) Require(need fleet.Role, refuse Refusal, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, err := g.principal(w, r)
+		p, extended, err := g.principal(r)
+		if err == nil {
+			err = p.Require(need)
+		}
 		if err != nil {
 			if fleet.ErrorCode(err) == fleet.Unauthenticated {
 				w.Header().Set("WWW-Authenticate", `Bearer realm="sonde"`)
@@ -86,33 +114,63 @@ func (g *Guard) Require(refuse Refusal, next http.Handler) http.Handler {
 			refuse(w, r, err)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(fleet.WithPrincipal(r.Context(), p)))
+		if extended != "" {
+			setCookie(w, r, extended)
+		}
+		ctx, cancel := context.WithCancelCause(r.Context())
+		defer cancel(nil)
+		defer g.watch(ctx, cancel, r, p).Stop()
+		next.ServeHTTP(w, r.WithContext(fleet.WithPrincipal(ctx, p)))
 	})
 }
 
-func (g *Guard) principal(w http.ResponseWriter, r *http.Request) (fleet.Principal, error) {
+// watch calls cancel once the caller of r is somebody else than p, or nobody. It
+// ends with ctx; most requests end before the timer that it returns.
+func (g *Guard) watch(ctx context.Context, cancel context.CancelCauseFunc, r *http.Request, p fleet.Principal) *time.Timer {
+	return time.AfterFunc(recheckInterval, func() {
+		if g.recheck(ctx, cancel, r, p); ctx.Err() == nil {
+			g.watch(ctx, cancel, r, p)
+		}
+	})
+}
+
+// recheck calls cancel if the caller of r is somebody else than p now, or nobody.
+// That it cannot be looked up ends nothing.
+func (g *Guard) recheck(ctx context.Context, cancel context.CancelCauseFunc, r *http.Request, p fleet.Principal) {
+	now, _, err := g.principal(r)
+	switch code := fleet.ErrorCode(err); {
+	case ctx.Err() != nil:
+	case err == nil && now.Role != p.Role:
+		cancel(fleet.Errorf(fleet.Unauthenticated, "the role of %s has changed: try again", p.ID))
+	case err != nil && (code == fleet.Unauthenticated || code == fleet.PermissionDenied):
+		cancel(err)
+	}
+}
+
+// principal returns who makes a request. extended is the session whose end has
+// moved, so that its cookie must move too; mostly empty.
+func (g *Guard) principal(r *http.Request) (p fleet.Principal, extended fleet.Secret, err error) {
 	if authorization := r.Header.Get("Authorization"); authorization != "" {
 		token, ok := fleet.ParseBearer(authorization)
 		if !ok {
-			return fleet.Principal{}, fleet.Errorf(fleet.Unauthenticated, "send the API token as Authorization: Bearer")
+			return p, "", fleet.Errorf(fleet.Unauthenticated, "send the API token as Authorization: Bearer")
 		}
-		return g.access.APIToken(r.Context(), token)
+		p, err = g.access.APIToken(r.Context(), token)
+		return p, "", err
 	}
 	cookie, err := r.Cookie(cookieName)
 	if err != nil {
-		return fleet.Principal{}, fleet.Errorf(fleet.Unauthenticated, "sign in, or send an API token as Authorization: Bearer")
+		return p, "", fleet.Errorf(fleet.Unauthenticated, "sign in, or send an API token as Authorization: Bearer")
 	}
 	if err := g.origin.Check(r); err != nil {
-		return fleet.Principal{}, fleet.Wrapf(fleet.PermissionDenied, err, "the request comes from another site")
+		return p, "", fleet.Wrapf(fleet.PermissionDenied, err, "the request comes from another site")
 	}
-	p, extended, err := g.access.Session(r.Context(), fleet.Secret(cookie.Value))
-	if err != nil {
-		return fleet.Principal{}, err
+	session := fleet.Secret(cookie.Value)
+	p, moved, err := g.access.Session(r.Context(), session)
+	if err != nil || !moved {
+		return p, "", err
 	}
-	if extended {
-		setCookie(w, r, fleet.Secret(cookie.Value))
-	}
-	return p, nil
+	return p, session, nil
 }
 
 // setCookie hands a session to the browser.

@@ -45,18 +45,18 @@ func newDoor(t *testing.T) *door {
 	t.Cleanup(func() { store.Close() })
 	d := &door{store: store, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), mux: http.NewServeMux()}
 	clock := func() time.Time { return d.now }
-	if d.secrets, err = fleet.Bootstrap(t.Context(), store, clock, fleet.Secrets{}); err != nil {
+	if d.secrets, err = fleet.Bootstrap(t.Context(), store, false, clock, fleet.Secrets{}); err != nil {
 		t.Fatal(err)
 	}
 	d.access = fleet.NewAccess(store, clock)
-	d.guard = New(d.access, slog.New(slog.NewTextHandler(&d.log, nil)), clock)
+	d.guard = New(d.access, fleet.NewAudit(store, clock), slog.New(slog.NewTextHandler(&d.log, nil)), clock)
 	inside := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, ok := fleet.PrincipalFrom(r.Context())
 		fmt.Fprintf(w, "inside %t %s", ok, p.Role)
 	})
-	d.mux.Handle("/sonde.v1.FleetService/", d.guard.Require(RPC, inside))
-	d.mux.Handle("/api/v1/", d.guard.Require(Prometheus, inside))
-	d.mux.Handle("/", d.guard.Require(Page, inside))
+	d.mux.Handle("/sonde.v1.FleetService/", d.guard.Require(fleet.Viewer, RPC, inside))
+	d.mux.Handle("/api/v1/", d.guard.Require(fleet.Viewer, Prometheus, inside))
+	d.mux.Handle("/", d.guard.Require(fleet.Viewer, d.guard.Page, inside))
 	d.mux.Handle("/login", d.guard.Login())
 	d.mux.Handle("/logout", d.guard.Logout())
 	return d
@@ -204,7 +204,7 @@ func TestRefusals(t *testing.T) {
 
 func (d *door) link(t *testing.T) fleet.Secret {
 	t.Helper()
-	code, _, err := d.access.CreateLoginCode(t.Context(), fleet.Admin)
+	code, _, err := d.access.CreateStartCode(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,6 +274,7 @@ func TestNext(t *testing.T) {
 		"host":                     "/",
 		"/login?code=x":            "/",
 		"/logout":                  "/",
+		"/login/oidc?next=%2f":     "/",
 		"/a\r\nSet-Cookie: a=b":    "/",
 		"/%0d%0aSet-Cookie:%20a=b": "/%0d%0aSet-Cookie:%20a=b",
 	} {
@@ -409,7 +410,7 @@ func (s *deletes) DeleteExpired(_ context.Context, now time.Time) (int64, error)
 func TestRunCleansUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &deletes{}
-		guard := New(fleet.NewAccess(store, time.Now), slog.New(slog.DiscardHandler), time.Now)
+		guard := New(fleet.NewAccess(store, time.Now), fleet.NewAudit(store, time.Now), slog.New(slog.DiscardHandler), time.Now)
 		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Minute)
 		defer cancel()
 		start := time.Now()
@@ -418,4 +419,96 @@ func TestRunCleansUp(t *testing.T) {
 			t.Errorf("cleaned up at %v, started at %v", store.times, start)
 		}
 	})
+}
+
+// A request that takes long ends soon after its caller has lost the right to it.
+func TestLongRequestEnds(t *testing.T) {
+	for name, lose := range map[string]func(d *door, user fleet.User) error{
+		"signed out": func(d *door, user fleet.User) error {
+			return d.store.DeleteUser(context.Background(), user.ID)
+		},
+		"another role": func(d *door, user fleet.User) error {
+			_, err := d.store.UpdateUser(context.Background(), user.ID, fleet.UserChange{Role: new(fleet.Viewer)})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDoor(t)
+			user := fleet.User{ID: "1", Name: "ada", Role: fleet.Admin, CreatedAt: d.now}
+			if err := d.store.CreateUser(t.Context(), user); err != nil {
+				t.Fatal(err)
+			}
+			code, _, err := d.access.CreateUserCode(t.Context(), user, time.Hour)
+			if err != nil {
+				t.Fatal(err)
+			}
+			session, p, err := d.access.RedeemLoginCode(t.Context(), code)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := httptest.NewRequest("GET", "/", nil)
+			r.Header.Set("Cookie", cookieName+"="+string(session))
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			if d.guard.recheck(ctx, cancel, r, p); ctx.Err() != nil {
+				t.Fatalf("ended with everything as it was: %v", context.Cause(ctx))
+			}
+			if err := lose(d, user); err != nil {
+				t.Fatal(err)
+			}
+			if d.guard.recheck(ctx, cancel, r, p); fleet.ErrorCode(context.Cause(ctx)) != fleet.Unauthenticated {
+				t.Errorf("goes on, or ended for another reason: %v", context.Cause(ctx))
+			}
+		})
+	}
+}
+
+func TestPasswordSignIn(t *testing.T) {
+	d := newDoor(t)
+	user := fleet.User{ID: "1", Name: "ada", Role: fleet.Viewer, CreatedAt: d.now}
+	if err := d.store.CreateUser(t.Context(), user); err != nil {
+		t.Fatal(err)
+	}
+	code, _, err := d.access.CreateUserCode(t.Context(), user, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, p, err := d.access.RedeemLoginCode(t.Context(), code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const password = "correct horse battery"
+	if err := d.access.ChangePassword(t.Context(), p, "", password); err != nil {
+		t.Fatal(err)
+	}
+	res := d.signIn(url.Values{"name": {" ada "}, "password": {"wrong " + password}})
+	if page := text(t, res); res.StatusCode != http.StatusUnauthorized || !strings.Contains(page, `value="ada"`) && !strings.Contains(page, `value=" ada "`) || strings.Contains(page, password) {
+		t.Errorf("got %d: %s", res.StatusCode, page)
+	}
+	res = d.signIn(url.Values{"name": {" ada "}, "password": {password}, "next": {"/config"}})
+	if res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != "/config" {
+		t.Errorf("got %d to %s", res.StatusCode, res.Header.Get("Location"))
+	}
+	if strings.Contains(d.log.String(), password) {
+		t.Errorf("the log has the password:\n%s", d.log.String())
+	}
+	entries, err := d.store.AuditEntries(t.Context(), 0, 10, "")
+	if err != nil || len(entries) != 2 || entries[0].Actor != "user:ada" || entries[1].ErrorCode != "unauthenticated" || entries[1].Target != "user:ada" {
+		t.Errorf("audit log %+v, %v", entries, err)
+	}
+}
+
+// Failed sign-ins must not push out of the audit log what was done.
+func TestStrangersDoNotFillTheAuditLog(t *testing.T) {
+	d := newDoor(t)
+	for i := range 50 {
+		r := httptest.NewRequest("POST", "/login", strings.NewReader("name=ada&password=x"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.RemoteAddr = fmt.Sprintf("192.0.2.%d:1", i)
+		d.mux.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	entries, err := d.store.AuditEntries(t.Context(), 0, 100, "")
+	if err != nil || len(entries) != maxFailures {
+		t.Errorf("%d entries, want %d; %v", len(entries), maxFailures, err)
+	}
 }

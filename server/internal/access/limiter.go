@@ -16,7 +16,8 @@ const (
 )
 
 // limiter counts failed sign-ins by address. Secrets are of 256 random bits, so
-// it is not what keeps guessers out; it keeps them from filling log and disk.
+// it is not what keeps their guessers out; it keeps them from filling log and
+// disk. It does slow down those who guess passwords.
 type limiter struct {
 	mu       sync.Mutex
 	failures map[netip.Prefix]*failure

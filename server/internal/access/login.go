@@ -44,8 +44,12 @@ type login struct {
 	Code string
 	// Next is where to go once signed in.
 	Next string
+	// Name is what the last attempt gave.
+	Name string
 	// Error says why the last attempt failed.
 	Error string
+	// Provider is what the identity provider is called; empty for none.
+	Provider string
 }
 
 // Login serves /login.
@@ -56,13 +60,13 @@ type login struct {
 // somebody looks at the page; without scripts there is a button. HEAD is GET
 // without the page.
 //
-// POST signs in with the code or the API token of the form and goes on to the
-// page that was asked for.
+// POST signs in with the code, the name and password, or the API token of the
+// form and goes on to the page that was asked for.
 func (g *Guard) Login() http.Handler {
 	return g.origin.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method {
 		case http.MethodGet, http.MethodHead:
-			writeLogin(w, r, http.StatusOK, login{Code: r.URL.Query().Get("code"), Next: "/"})
+			g.writeLogin(w, r, http.StatusOK, login{Code: r.URL.Query().Get("code"), Next: "/"})
 		case http.MethodPost:
 			g.signIn(w, r)
 		default:
@@ -77,7 +81,7 @@ func (g *Guard) signIn(w http.ResponseWriter, r *http.Request) {
 	if wait := g.failures.wait(from, g.now()); wait > 0 {
 		seconds := int((wait + time.Second - 1) / time.Second)
 		w.Header().Set("Retry-After", strconv.Itoa(seconds))
-		writeLogin(w, r, http.StatusTooManyRequests, login{
+		g.writeLogin(w, r, http.StatusTooManyRequests, login{
 			Next:  "/",
 			Error: "Too many attempts have failed from this address. Try again in " + strconv.Itoa(seconds) + " seconds.",
 		})
@@ -85,35 +89,75 @@ func (g *Guard) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
 	if err := r.ParseForm(); err != nil {
-		writeLogin(w, r, http.StatusBadRequest, login{Next: "/", Error: "The form could not be read."})
+		g.writeLogin(w, r, http.StatusBadRequest, login{Next: "/", Error: "The form could not be read."})
 		return
 	}
 	next := localPath(r.PostForm.Get("next"))
-	var (
-		session fleet.Secret
-		p       fleet.Principal
-		err     error
-	)
-	if code := r.PostForm.Get("code"); code != "" {
-		session, p, err = g.access.RedeemLoginCode(r.Context(), fleet.Secret(code))
-	} else {
-		session, p, err = g.access.SignIn(r.Context(), fleet.Secret(strings.TrimSpace(r.PostForm.Get("token"))))
-	}
+	session, p, entry, err := g.enter(r)
 	if err != nil {
 		o := outcomeOf(err)
-		if o.status == http.StatusUnauthorized {
+		switch o.status {
+		case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
 			g.failures.failed(from, g.now())
-			g.log.Warn("sign-in refused", "address", from, "error", err)
-		} else {
+			g.log.Warn("sign-in refused", "address", from, "target", entry.Target, "error", err)
+		default:
 			g.log.Error("sign-in failed", "address", from, "error", err)
 		}
-		writeLogin(w, r, o.status, login{Next: next, Error: sentence(o.text)})
+		entry.ErrorCode = fleet.ErrorCode(err).String()
+		g.recordFailure(r, entry)
+		g.writeLogin(w, r, o.status, login{Next: next, Name: r.PostForm.Get("name"), Error: sentence(o.text)})
 		return
 	}
-	g.log.Info("signed in", "address", from, "principal", p.ID, "role", p.Role)
+	g.admit(w, r, session, p, entry)
+	http.Redirect(w, r, next, http.StatusSeeOther)
+}
+
+// enter signs in by what a form holds. The entry is for the audit log.
+func (g *Guard) enter(r *http.Request) (session fleet.Secret, p fleet.Principal, entry fleet.AuditEntry, err error) {
+	entry.Action = "sign-in"
+	switch code, name := r.PostForm.Get("code"), strings.TrimSpace(r.PostForm.Get("name")); {
+	case code != "":
+		entry.Action = "sign-in-link"
+		session, p, err = g.access.RedeemLoginCode(r.Context(), fleet.Secret(code))
+	case name != "":
+		entry.Target = "user:" + name
+		session, p, err = g.access.SignInPassword(r.Context(), name, r.PostForm.Get("password"))
+	default:
+		session, p, err = g.access.SignIn(r.Context(), fleet.Secret(strings.TrimSpace(r.PostForm.Get("token"))))
+	}
+	return session, p, entry, err
+}
+
+// admit hands a session to the browser and puts it into both logs.
+func (g *Guard) admit(w http.ResponseWriter, r *http.Request, session fleet.Secret, p fleet.Principal, entry fleet.AuditEntry) {
+	entry.Actor = p.ID
+	g.log.Info("signed in", "address", address(r), "principal", p.ID, "role", p.Role)
+	g.record(r, entry)
 	setCookie(w, r, session)
 	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, next, http.StatusSeeOther)
+}
+
+// record puts an entry into the audit log. That it cannot be written keeps nobody
+// out who has come in already.
+func (g *Guard) record(r *http.Request, entry fleet.AuditEntry) {
+	entry.Address = address(r)
+	if err := g.audit.Add(r.Context(), entry); err != nil {
+		g.log.Error("writing the audit log", "action", entry.Action, "error", err)
+	}
+}
+
+// strangers is under what all failed sign-ins count together: they come from
+// people whom nobody knows, and must not push out of the audit log what was done.
+const strangers = "strangers"
+
+// recordFailure puts a failed sign-in into the audit log, but not too many of
+// them; each is in the server's own log.
+func (g *Guard) recordFailure(r *http.Request, entry fleet.AuditEntry) {
+	if g.strangers.wait(strangers, g.now()) > 0 {
+		return
+	}
+	g.strangers.failed(strangers, g.now())
+	g.record(r, entry)
 }
 
 // Logout serves /logout: POST ends the session of the request's cookie.
@@ -125,6 +169,9 @@ func (g *Guard) Logout() http.Handler {
 			return
 		}
 		if cookie, err := r.Cookie(cookieName); err == nil {
+			if p, _, err := g.access.Session(r.Context(), fleet.Secret(cookie.Value)); err == nil {
+				g.record(r, fleet.AuditEntry{Actor: p.ID, Action: "sign-out"})
+			}
 			if err := g.access.SignOut(r.Context(), fleet.Secret(cookie.Value)); err != nil {
 				o := outcomeOf(err)
 				g.log.Error("sign-out failed", "address", address(r), "error", err)
@@ -138,7 +185,10 @@ func (g *Guard) Logout() http.Handler {
 	}))
 }
 
-func writeLogin(w http.ResponseWriter, r *http.Request, status int, page login) {
+func (g *Guard) writeLogin(w http.ResponseWriter, r *http.Request, status int, page login) {
+	if g.provider != nil {
+		page.Provider = g.provider.config.Name
+	}
 	var b bytes.Buffer
 	err := loginPage.Execute(&b, struct {
 		login
@@ -171,7 +221,7 @@ func localPath(next string) string {
 	u, err := url.Parse(next)
 	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(next, "/") ||
 		strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\t\r\n") ||
-		u.Path == "/login" || u.Path == "/logout" {
+		u.Path == "/login" || u.Path == "/logout" || strings.HasPrefix(u.Path, "/login/") {
 		return "/"
 	}
 	return next

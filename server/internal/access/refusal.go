@@ -32,6 +32,12 @@ func outcomeOf(err error) outcome {
 			return outcome{http.StatusUnauthorized, connect.CodeUnauthenticated, "unauthorized", e.Message}
 		case fleet.PermissionDenied:
 			return outcome{http.StatusForbidden, connect.CodePermissionDenied, "forbidden", e.Message}
+		case fleet.Exists:
+			return outcome{http.StatusConflict, connect.CodeAlreadyExists, "conflict", e.Message}
+		case fleet.Invalid:
+			return outcome{http.StatusBadRequest, connect.CodeInvalidArgument, "bad_data", e.Message}
+		case fleet.Limit:
+			return outcome{http.StatusTooManyRequests, connect.CodeResourceExhausted, "too_many_requests", e.Message}
 		case fleet.Unavailable:
 			return outcome{http.StatusServiceUnavailable, connect.CodeUnavailable, "unavailable", e.Message}
 		}
@@ -60,10 +66,10 @@ func Prometheus(w http.ResponseWriter, _ *http.Request, err error) {
 
 // Page refuses with the sign-in page where a person asks for a page, and with
 // one line of text else.
-func Page(w http.ResponseWriter, r *http.Request, err error) {
+func (g *Guard) Page(w http.ResponseWriter, r *http.Request, err error) {
 	o := outcomeOf(err)
 	if o.status == http.StatusUnauthorized && wantsPage(r) {
-		writeLogin(w, r, o.status, login{Next: r.URL.RequestURI()})
+		g.writeLogin(w, r, o.status, login{Next: r.URL.RequestURI()})
 		return
 	}
 	http.Error(w, o.text, o.status)

@@ -10,7 +10,7 @@ import (
 
 func TestLoginCode(t *testing.T) {
 	w := newWorld(t)
-	code, expires, err := w.access.CreateLoginCode(t.Context(), fleet.Admin)
+	code, expires, err := w.access.CreateStartCode(t.Context())
 	if err != nil || !expires.Equal(w.now.Add(15*time.Minute)) {
 		t.Fatal(expires, err)
 	}
@@ -21,7 +21,7 @@ func TestLoginCode(t *testing.T) {
 	_, _, err = w.access.RedeemLoginCode(t.Context(), code)
 	wantCode(t, err, fleet.Unauthenticated)
 
-	code, _, err = w.access.CreateLoginCode(t.Context(), fleet.Admin)
+	code, _, err = w.access.CreateStartCode(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestSignOut(t *testing.T) {
 func TestBootstrap(t *testing.T) {
 	bootstrap := func(t *testing.T, w *world, files fleet.Secrets) fleet.Secrets {
 		t.Helper()
-		got, err := fleet.Bootstrap(t.Context(), w.store, func() time.Time { return w.now }, files)
+		got, err := fleet.Bootstrap(t.Context(), w.store, false, func() time.Time { return w.now }, files)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +84,7 @@ func TestBootstrap(t *testing.T) {
 	}
 	// works says whether each secret opens its door.
 	works := func(t *testing.T, w *world, s fleet.Secrets) (join, admin bool) {
-		_, _, err := w.registrar.Enroll(t.Context(), s.JoinToken, fleet.HostFacts{})
+		_, _, _, err := w.registrar.Enroll(t.Context(), s.JoinToken, fleet.HostFacts{})
 		_, adminErr := w.access.APIToken(t.Context(), s.AdminToken)
 		return err == nil, adminErr == nil
 	}
@@ -143,7 +143,7 @@ func TestBootstrap(t *testing.T) {
 			"join-token":  {JoinToken: w.secrets.AdminToken, AdminToken: w.secrets.AdminToken},
 			"admin-token": {JoinToken: w.secrets.JoinToken, AdminToken: w.secrets.AdminToken[:20]},
 		} {
-			_, err := fleet.Bootstrap(t.Context(), w.store, time.Now, files)
+			_, err := fleet.Bootstrap(t.Context(), w.store, false, time.Now, files)
 			wantCode(t, err, fleet.Invalid)
 			if !strings.Contains(err.Error(), "the file "+name) || strings.Contains(err.Error(), string(w.secrets.AdminToken[:20])) {
 				t.Errorf("message: %v", err)

@@ -31,34 +31,53 @@ const bootstrapName = "bootstrap"
 //     server is how a secret is rotated. Agents that have enrolled keep their
 //     own credentials; a new admin token ends all sessions.
 //
-// Whoever can write those files can write the database beside them, so this
-// gives nobody more than he has. Invalid: a file holds something else.
-func Bootstrap(ctx context.Context, store Store, now func() time.Time, files Secrets) (Secrets, error) {
-	if files.JoinToken == "" {
+// Servers that share the store each have files of their own, so there a missing
+// secret is made only by the first: one whose file is missing while the store has
+// the secret of another takes part without, and its file stays missing.
+//
+// Whoever can write those files can write the database beside them, or has what
+// opens it, so this gives nobody more than he has. Invalid: a file holds
+// something else.
+func Bootstrap(ctx context.Context, store Store, shared bool, now func() time.Time, files Secrets) (Secrets, error) {
+	newJoin, newAdmin := files.JoinToken == "", files.AdminToken == ""
+	if newJoin {
 		files.JoinToken = newSecret(joinPrefix)
-	} else if !files.JoinToken.hasForm(joinPrefix) {
+	} else if !files.JoinToken.WithoutPin().hasForm(joinPrefix) {
 		return Secrets{}, Errorf(Invalid, "the file join-token holds no join token (%s…): delete it, and the next start makes a new one", joinPrefix)
 	}
-	if files.AdminToken == "" {
+	if newAdmin {
 		files.AdminToken = newSecret(apiPrefix)
 	} else if !files.AdminToken.hasForm(apiPrefix) {
 		return Secrets{}, Errorf(Invalid, "the file admin-token holds no API token (%s…): delete it, and the next start makes a new one", apiPrefix)
 	}
-	err := store.PutJoinToken(ctx, JoinToken{
+	putJoin, putAdmin := store.PutJoinToken, store.PutAPIToken
+	if shared && newJoin {
+		putJoin = store.CreateJoinToken
+	}
+	if shared && newAdmin {
+		putAdmin = store.CreateAPIToken
+	}
+	err := putJoin(ctx, JoinToken{
 		Name:      bootstrapName,
-		Secret:    files.JoinToken.hash(),
+		Secret:    files.JoinToken.WithoutPin().hash(),
 		CreatedAt: now(),
 		UsesLeft:  -1,
 	})
+	if ErrorCode(err) == Exists && newJoin {
+		files.JoinToken, err = "", nil
+	}
 	if err != nil {
 		return Secrets{}, err
 	}
-	err = store.PutAPIToken(ctx, APIToken{
+	err = putAdmin(ctx, APIToken{
 		Name:      bootstrapName,
 		Secret:    files.AdminToken.hash(),
 		Role:      Admin,
 		CreatedAt: now(),
 	})
+	if ErrorCode(err) == Exists && newAdmin {
+		files.AdminToken, err = "", nil
+	}
 	if err != nil {
 		return Secrets{}, err
 	}

@@ -7,3 +7,6 @@ func (s *Steering) Look(ctx context.Context) error {
 	s.flush(ctx)
 	return s.look(ctx)
 }
+
+// Lead does what Run does each second for the lease.
+func (s *Steering) Lead(ctx context.Context) error { return s.lead(ctx) }

@@ -51,7 +51,7 @@ type failing struct {
 func (s *Steering) failing(ctx context.Context, now time.Time) failing {
 	s.mu.Lock()
 	r := s.newest
-	due := s.failures != nil && r.Rollout.State == RolloutRunning && !r.Plan.IgnoreFailures &&
+	due := s.failures != nil && s.leads() && r.Rollout.State == RolloutRunning && !r.Plan.IgnoreFailures &&
 		(!now.Before(s.watchEnd()) || now.Sub(s.failuresRead) >= failureInterval)
 	groups := make(map[time.Time][]subject) // by when it came into force, in whole seconds
 	for id, st := range s.agents {

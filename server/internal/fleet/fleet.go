@@ -16,6 +16,7 @@
 package fleet
 
 import (
+	"context"
 	"time"
 )
 
@@ -31,6 +32,12 @@ type Agent struct {
 	EnrolledAt time.Time
 	// LastSeenAt is as old as the last [Registrar.Seen]; zero for never.
 	LastSeenAt time.Time
+	// CredentialIssuedAt is when the agent was given the credential that it is known
+	// to have; zero when that was revoked.
+	CredentialIssuedAt time.Time
+	// CredentialStaged says that it was given another one, and nothing was heard of
+	// that yet: both work.
+	CredentialStaged bool
 }
 
 // HostFacts describe the machine that an agent runs on. All are optional.
@@ -64,7 +71,8 @@ const (
 
 // Status is what the server has seen of an agent since it started.
 type Status struct {
-	// State is set by [Service]; a [Live] leaves it.
+	// State is set by [Service]; a [Live] leaves it, unless another server has the
+	// session and has said it.
 	State AgentState
 	// LastSeenAt is when the last batch or pong arrived.
 	LastSeenAt time.Time
@@ -85,6 +93,21 @@ type Status struct {
 	// LastError is the newest refusal or session error, for people.
 	LastError   string
 	LastErrorAt time.Time
+	// Clone is the last process that was turned away because another one has the
+	// agent's credential too; zero for none.
+	Clone Clone
+}
+
+// Clone is an agent that was copied together with its credential.
+type Clone struct {
+	SeenAt            time.Time
+	Hostname, Address string
+}
+
+// StateNow returns the status of an agent that is connected with its State.
+func (s Status) StateNow(now time.Time) Status {
+	s.State = stateOf(Agent{}, s, now)
+	return s
 }
 
 // AgentStatus is an agent with what the server has seen of it.
@@ -110,6 +133,10 @@ type Live interface {
 	// Disconnect ends the open session of an agent, if there is one, and tells
 	// the agent why. It does not wait for the end. reason is an [Error].
 	Disconnect(agentID string, reason error)
+	// Rotate gives the agent a new credential over its open session. It does not
+	// wait for the agent's answer. State: there is no open session here, or the
+	// agent cannot take one.
+	Rotate(ctx context.Context, agentID string) error
 }
 
 // minLate is the silence after which even an agent that submits many times a

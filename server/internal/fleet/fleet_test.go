@@ -30,6 +30,7 @@ type world struct {
 	service   *fleet.Service
 	steering  *fleet.Steering
 	access    *fleet.Access
+	admission *fleet.Admission
 	live      *live
 	secrets   fleet.Secrets
 }
@@ -53,7 +54,8 @@ func newWorld(t *testing.T) *world {
 	}
 	w.service = fleet.NewService(store, w.live, w.steering, clock)
 	w.access = fleet.NewAccess(store, clock)
-	if w.secrets, err = fleet.Bootstrap(t.Context(), store, clock, fleet.Secrets{}); err != nil {
+	w.admission = fleet.NewAdmission(store, w.access, clock)
+	if w.secrets, err = fleet.Bootstrap(t.Context(), store, false, clock, fleet.Secrets{}); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -61,7 +63,7 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) enroll(t *testing.T, hostname string) (fleet.Agent, fleet.Secret) {
 	t.Helper()
-	a, credential, err := w.registrar.Enroll(t.Context(), w.secrets.JoinToken, fleet.HostFacts{Hostname: hostname})
+	a, _, credential, err := w.registrar.Enroll(t.Context(), w.secrets.JoinToken, fleet.HostFacts{Hostname: hostname})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +72,7 @@ func (w *world) enroll(t *testing.T, hostname string) (fleet.Agent, fleet.Secret
 
 // live is a fleet.Live that remembers whom it disconnected.
 type live struct {
+	rotated  []string
 	mu       sync.Mutex
 	statuses map[string]fleet.Status
 	ended    map[string]error
@@ -86,6 +89,14 @@ func (l *live) Disconnect(id string, reason error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended[id] = reason
+}
+
+func (l *live) Rotate(_ context.Context, agentID string) error {
+	if _, open := l.statuses[agentID]; !open {
+		return fleet.Errorf(fleet.State, "not connected")
+	}
+	l.rotated = append(l.rotated, agentID)
+	return nil
 }
 
 func wantCode(t *testing.T, err error, want fleet.Code) {
@@ -137,7 +148,7 @@ func TestEnrollRefused(t *testing.T) {
 		"long model":      {w.secrets.JoinToken, fleet.HostFacts{CPUModel: strings.Repeat("x", 257)}, fleet.Invalid, "host.cpu_model"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := w.registrar.Enroll(t.Context(), test.token, test.host)
+			_, _, _, err := w.registrar.Enroll(t.Context(), test.token, test.host)
 			wantCode(t, err, test.code)
 			if !strings.Contains(err.Error(), test.text) || strings.Contains(err.Error(), string(unknown)) {
 				t.Errorf("message: %v", err)
@@ -155,7 +166,7 @@ func TestEnrollManyOfOneName(t *testing.T) {
 	for i := range agents {
 		wg.Go(func() {
 			var a fleet.Agent
-			a, _, errs[i] = w.registrar.Enroll(t.Context(), w.secrets.JoinToken, fleet.HostFacts{Hostname: "web"})
+			a, _, _, errs[i] = w.registrar.Enroll(t.Context(), w.secrets.JoinToken, fleet.HostFacts{Hostname: "web"})
 			got[i] = a.Name
 		})
 	}

@@ -3,8 +3,6 @@ package fleet
 import (
 	"context"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // Registrar lets agents in. Safe for concurrent use.
@@ -18,30 +16,33 @@ func NewRegistrar(store Store, now func() time.Time) *Registrar {
 	return &Registrar{store: store, now: now}
 }
 
-// Enroll takes a new agent in. Its name is its hostname, with a number behind
-// it where that is taken. The credential is returned once and never again.
+// Enroll takes a new agent in, or one for which the token was made again. The
+// name of a new one is its hostname, with a number behind it where that is
+// taken. The credential is returned once and never again, with the token that
+// let the agent in.
 //
 // Unauthenticated: the token is unknown, used up or expired. Invalid: a fact is
 // out of bounds. Limit: there are [MaxAgents].
-func (r *Registrar) Enroll(ctx context.Context, token Secret, host HostFacts) (Agent, Secret, error) {
+func (r *Registrar) Enroll(ctx context.Context, token Secret, host HostFacts) (Agent, JoinToken, Secret, error) {
+	token = token.WithoutPin()
 	if !token.hasForm(joinPrefix) {
-		return Agent{}, "", Errorf(Unauthenticated,
-			"this is no join token: one begins with %s and stands in the file join-token of the server's data directory", joinPrefix)
+		return Agent{}, JoinToken{}, "", Errorf(Unauthenticated,
+			"this is no join token: one begins with %s, and is made on the page Access or stands in the file join-token of the server's data directory", joinPrefix)
 	}
 	if err := host.Validate(); err != nil {
-		return Agent{}, "", err
+		return Agent{}, JoinToken{}, "", err
 	}
 	credential := newSecret(agentPrefix)
-	agent, err := r.store.EnrollAgent(ctx, token.hash(), Agent{
-		ID:         uuid.Must(uuid.NewV7()).String(),
+	agent, used, err := r.store.EnrollAgent(ctx, token.hash(), Agent{
+		ID:         newID(),
 		Name:       nameOf(host.Hostname),
 		Host:       host,
 		EnrolledAt: r.now(),
 	}, credential.hash())
 	if err != nil {
-		return Agent{}, "", err
+		return Agent{}, JoinToken{}, "", err
 	}
-	return agent, credential, nil
+	return agent, used, credential, nil
 }
 
 // Authenticate returns the agent that a credential belongs to. Unauthenticated:
@@ -58,6 +59,22 @@ func (r *Registrar) Authenticate(ctx context.Context, credential Secret) (Agent,
 		return Agent{}, unknown(err)
 	}
 	return agent, err
+}
+
+// Stage makes a further credential for an agent, which works beside the one
+// before until [Registrar.Settle]. NotFound.
+func (r *Registrar) Stage(ctx context.Context, agentID string) (Secret, error) {
+	credential := newSecret(agentPrefix)
+	if err := r.store.StageCredential(ctx, agentID, credential.hash(), r.now()); err != nil {
+		return "", err
+	}
+	return credential, nil
+}
+
+// Settle makes the credential that an agent is known to have its only one.
+// NotFound: it is none of its.
+func (r *Registrar) Settle(ctx context.Context, agentID string, credential Secret) error {
+	return r.store.SettleCredential(ctx, agentID, credential.hash())
 }
 
 // Seen stores when agents were last seen, and the facts that they stated then.

@@ -23,19 +23,30 @@ const (
 	lookInterval = time.Second
 )
 
-// Run stores what agents answer and moves the rollout, until ctx ends.
+// Run stores what agents answer and moves the rollout, if that is up to this
+// server, until ctx ends.
 func (s *Steering) Run(ctx context.Context) {
 	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
+	failing := false // to ask for the lease
 	for {
 		select {
 		case <-ctx.Done():
 			s.flush(context.WithoutCancel(ctx))
+			s.resign(context.WithoutCancel(ctx))
 			return
 		case <-s.wake:
 		case <-tick.C:
 		}
 		s.flush(ctx)
+		err := s.lead(ctx)
+		if err != nil && ctx.Err() == nil && !failing {
+			s.log.Error("asking whether this server moves rollouts: trying again", "error", err)
+		}
+		failing = err != nil
+		if err := s.adoptAgain(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("reading what became of configurations", "error", err)
+		}
 		if err := s.look(ctx); err != nil && ctx.Err() == nil {
 			s.log.Error("moving the rollout of a configuration", "error", err)
 		}
@@ -81,7 +92,7 @@ func (s *Steering) takeStep() {
 	for _, st := range concerned[:min(count, len(concerned))] {
 		if st.status.Revision != number {
 			s.assign(st, number)
-			st.seen = st.session != nil
+			st.seen = st.connected()
 		}
 	}
 }
@@ -114,7 +125,7 @@ func (s *Steering) look(ctx context.Context) error {
 	failing := s.failing(ctx, now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.newest.Rollout.State != RolloutRunning || s.newest.Number != failing.revision {
+	if s.newest.Rollout.State != RolloutRunning || s.newest.Number != failing.revision || !s.leads() {
 		return nil
 	}
 	end := s.watchEnd()
@@ -133,7 +144,7 @@ func (s *Steering) look(ctx context.Context) error {
 		next = Rollout{State: RolloutDone, Step: s.newest.Rollout.Step}
 	}
 	if err := s.store.MoveRollout(ctx, s.newest.Number, next); err != nil {
-		return err
+		return s.overtaken(ctx, err)
 	}
 	s.newest.Rollout = next
 	s.log.Info("configuration rollout", "revision", s.newest.Number, "state", next.State, "step", next.Step)
@@ -157,11 +168,11 @@ func (s *Steering) verdict(now, watched time.Time) (waiting bool, faults []strin
 		case st.status.State == ConfigRejected:
 			e := st.status.Errors[0]
 			faults = append(faults, fmt.Sprintf("%s rejected it: %s: %s", quote(st.agent.Name), e.Field, e.Message))
-		case st.session == nil && st.seen && now.Sub(st.downAt) >= silenceGrace:
+		case !st.connected() && st.seen && now.Sub(st.downAt) >= silenceGrace:
 			faults = append(faults, quote(st.agent.Name)+" fell silent")
-		case st.session != nil && !answered && now.Sub(watched) >= silenceGrace:
+		case st.connected() && !answered && now.Sub(watched) >= silenceGrace:
 			faults = append(faults, quote(st.agent.Name)+" has not answered")
-		case st.session == nil && st.seen, st.session != nil && !answered:
+		case !st.connected() && st.seen, st.connected() && !answered:
 			waiting = true
 		}
 	}
@@ -203,14 +214,15 @@ func (s *Steering) create(ctx context.Context, ended Rollout, r Revision, c Flee
 		r.Rollout.State = RolloutRunning
 	}
 	if err := s.store.CreateRevision(ctx, s.newest.Number, ended, r, c); err != nil {
-		return err
+		return s.overtaken(ctx, err)
 	}
 	s.newest, s.newestConfig = r, c
 	s.decisions[r.Number] = d
-	if r.Rollout.State == RolloutRunning {
-		s.takeStep()
-	} else {
+	switch {
+	case r.Rollout.State != RolloutRunning:
 		s.spread()
+	case s.leads():
+		s.takeStep()
 	}
 	s.prune()
 	return nil

@@ -31,6 +31,22 @@ func newSecret(prefix string) Secret {
 	return Secret(prefix + base64.RawURLEncoding.EncodeToString(b[:]))
 }
 
+// pinSeparator stands between a join token and the fingerprint of the authority
+// of the server that made it. Only an agent looks at what is behind it.
+const pinSeparator = "."
+
+// WithPin returns a join token with the fingerprint of the server's authority:
+// the SHA-256 of its certificate.
+func (s Secret) WithPin(pin [sha256.Size]byte) Secret {
+	return s.WithoutPin() + pinSeparator + Secret(base64.RawURLEncoding.EncodeToString(pin[:]))
+}
+
+// WithoutPin returns a join token as it is looked up.
+func (s Secret) WithoutPin() Secret {
+	bare, _, _ := strings.Cut(string(s), pinSeparator)
+	return Secret(bare)
+}
+
 // hasForm says whether s could have come from newSecret with this prefix.
 func (s Secret) hasForm(prefix string) bool {
 	text, ok := strings.CutPrefix(string(s), prefix)

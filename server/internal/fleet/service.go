@@ -123,12 +123,40 @@ func (s *Service) Remove(ctx context.Context, id string) error {
 	return nil
 }
 
+// RotateCredential gives an agent a new credential over its open session. The one
+// before works until the agent has stored it. NotFound. State: the agent is not
+// connected, or cannot take one.
+func (s *Service) RotateCredential(ctx context.Context, id string) (Agent, error) {
+	a, err := s.Get(ctx, id)
+	if err != nil {
+		return Agent{}, err
+	}
+	return a.Agent, s.live.Rotate(ctx, id)
+}
+
+// RevokeCredential makes an agent's credentials useless and ends its session. It
+// stays on the list; a join token made for it lets it in again. NotFound.
+func (s *Service) RevokeCredential(ctx context.Context, id string) (AgentStatus, error) {
+	if err := validateID(id); err != nil {
+		return AgentStatus{}, err
+	}
+	if err := s.store.RevokeCredential(ctx, id); err != nil {
+		return AgentStatus{}, err
+	}
+	s.live.Disconnect(id, errRevoked)
+	return s.Get(ctx, id)
+}
+
+var errRevoked = Errorf(Unauthenticated, "the agent's credential was revoked")
+
 func (s *Service) status(a Agent, now time.Time) AgentStatus {
 	status, _ := s.live.Status(a.ID)
 	if status.LastSeenAt.Before(a.LastSeenAt) {
 		status.LastSeenAt = a.LastSeenAt
 	}
-	status.State = stateOf(a, status, now)
+	if status.State == 0 {
+		status.State = stateOf(a, status, now)
+	}
 	return AgentStatus{Agent: a, Status: status}
 }
 

@@ -19,12 +19,16 @@ import (
 // in the store soon after, many in one transaction: what a crash takes with it,
 // an agent says again when it connects.
 //
-// There is one Steering for a store: what it knows of agents is read once, and
-// then follows from the calls of its methods.
+// Each server that shares a store has one. What it knows of agents is read once,
+// and then follows from the calls of its methods; [Steering.Hear] tells it what
+// other servers do. Who has an agent's session says what became of it; which
+// revision the agents of a rollout go by is decided by one server at a time, the
+// one that has a lease.
 type Steering struct {
-	store Store
-	now   func() time.Time
-	log   *slog.Logger
+	store   Store
+	cluster Cluster
+	now     func() time.Time
+	log     *slog.Logger
 	// failures is nil when nobody counts them.
 	failures FailureCounters
 	// failuresRead is when they were last read; of the goroutine that looks.
@@ -45,6 +49,12 @@ type Steering struct {
 	// decisions are of the revisions that agents go by.
 	decisions map[uint64]*decision
 	stepBegan time.Time
+	// leadUntil is when the lease runs out that makes this server the one that
+	// moves rollouts, unless it has the store for itself.
+	leadUntil time.Time
+	// reread says that a status of the store was passed over, since one of ours
+	// had not been stored.
+	reread bool
 }
 
 // ConfigSession is an open session of an agent. Tell does not wait: of two
@@ -61,16 +71,29 @@ type steered struct {
 
 	session ConfigSession // nil while there is none
 	told    uint64        // the newest hash that the session is to go by
+	// elsewhere says that another server has a session of the agent.
+	elsewhere bool
 	// seen says that there was a session since the rollout that is running came
 	// to the agent; downAt is when the last one ended.
 	seen   bool
 	downAt time.Time
 }
 
-// NewSteering takes up what the store knows; now is the clock.
+// connected reports whether any server has a session of the agent.
+func (st *steered) connected() bool { return st.session != nil || st.elsewhere }
+
+// NewSteering takes up what the store knows, which this server has for itself;
+// now is the clock.
 func NewSteering(ctx context.Context, store Store, now func() time.Time, log *slog.Logger) (*Steering, error) {
+	return NewSharedSteering(ctx, store, Alone{}, now, log)
+}
+
+// NewSharedSteering takes up what the store knows that the servers of a cluster
+// share.
+func NewSharedSteering(ctx context.Context, store Store, cluster Cluster, now func() time.Time, log *slog.Logger) (*Steering, error) {
 	s := &Steering{
 		store:     store,
+		cluster:   cluster,
 		now:       now,
 		log:       log,
 		wake:      make(chan struct{}, 1),
@@ -117,7 +140,7 @@ func (s *Steering) load(ctx context.Context) error {
 	if err := s.learn(ctx, former); err != nil {
 		return err
 	}
-	if s.newest.Rollout.State == RolloutRunning {
+	if s.newest.Rollout.State == RolloutRunning && s.leads() {
 		// A step that the process did not live to finish is taken again.
 		s.takeStep()
 	}
@@ -164,21 +187,32 @@ func (s *Steering) decide(ctx context.Context, number uint64) error {
 // learn takes up the agents of the store that are not known yet, former being
 // what has become of them before.
 func (s *Steering) learn(ctx context.Context, former map[string]ConfigStatus) error {
+	agents, err := s.readAgents(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range agents {
+		if s.agents[a.ID] == nil {
+			s.take(a, former[a.ID])
+		}
+	}
+	return nil
+}
+
+// readAgents returns all agents.
+func (s *Steering) readAgents(ctx context.Context) ([]Agent, error) {
 	const page = 10_000
+	var all []Agent
 	for after := ""; ; {
 		agents, err := s.store.Agents(ctx, after, page)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for _, a := range agents {
-			if s.agents[a.ID] == nil {
-				s.take(a, former[a.ID])
-			}
-			after = a.Name
-		}
+		all = append(all, agents...)
 		if len(agents) < page {
-			return nil
+			return all, nil
 		}
+		after = agents[page-1].Name
 	}
 }
 
@@ -247,6 +281,9 @@ func (s *Steering) enter(st *steered, state ConfigState, errors []FieldError) {
 }
 
 func (s *Steering) mark(st *steered) {
+	if st.session == nil && !s.leads() {
+		return // another server says this
+	}
 	s.dirty[st.agent.ID] = true
 	select {
 	case s.wake <- struct{}{}:

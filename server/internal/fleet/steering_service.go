@@ -146,6 +146,12 @@ func (s *Steering) propose(ctx context.Context, c FleetConfig, p Proposal, rollb
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.cluster.Shared() {
+		// What this server was not told of yet is as true as what it was.
+		if err := s.reload(ctx); err != nil {
+			return Revision{}, err
+		}
+	}
 	running := s.newest.Rollout.State == RolloutRunning
 	switch {
 	case p.Base != s.newest.Number:
@@ -177,6 +183,11 @@ func (s *Steering) propose(ctx context.Context, c FleetConfig, p Proposal, rollb
 // the newest.
 func StaleBase(base, newest uint64) error {
 	return Errorf(Conflict, "revision %d is the newest, and this change was made for revision %d: look at what changed, and apply again", newest, base)
+}
+
+// RolloutMoved is the error for a rollout that another has moved.
+func RolloutMoved(number uint64) error {
+	return Errorf(Conflict, "the rollout of revision %d has ended or is further already", number)
 }
 
 // AgentConfigs returns what is decided for agents and what has become of it, in

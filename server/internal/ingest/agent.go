@@ -14,6 +14,8 @@ import (
 // long as it runs.
 type agent struct {
 	session    *session // under Ingest.mu
+	superseded []string // under Ingest.mu: boots whose place another took
+	fence      uint64   // under Ingest.mu: the highest generation seen elsewhere
 	storedSeen int64    // of the goroutine that stores sightings
 
 	lastSeen       atomic.Int64 // ms since 1970
@@ -24,6 +26,7 @@ type agent struct {
 	boots       []boot // the most recently stored last
 	lastError   string
 	lastErrorAt time.Time
+	clone       fleet.Clone
 	newest      int64 // time of the newest sample stored, in ms
 	// advanced is closed when newest grows; nil while nobody waits.
 	advanced chan struct{}
@@ -153,7 +156,7 @@ func (in *Ingest) Status(agentID string) (fleet.Status, bool) {
 		SamplesRefused: a.samplesRefused.Load(),
 	}
 	a.mu.Lock()
-	status.LastError, status.LastErrorAt = a.lastError, a.lastErrorAt
+	status.LastError, status.LastErrorAt, status.Clone = a.lastError, a.lastErrorAt, a.clone
 	a.mu.Unlock()
 	if s != nil {
 		status.ConnectedAt = s.started

@@ -6,25 +6,25 @@ import (
 )
 
 func TestPingDue(t *testing.T) {
+	const never = 1000 * time.Hour
 	tests := map[string]struct {
-		heard, pinged time.Duration // ago; 0 for never pinged
-		want          bool
+		heard, sent, pinged time.Duration // ago
+		want                time.Duration
 	}{
-		"first":                      {heard: 0, want: true},
-		"heard and pinged":           {heard: 900 * time.Millisecond, pinged: 2 * time.Second},
-		"heard and pinged long ago":  {heard: 0, pinged: clockInterval, want: true},
-		"silent":                     {heard: pingInterval / 2, pinged: 2 * time.Second, want: true},
-		"silent and pinged just now": {heard: 3 * time.Second, pinged: time.Millisecond, want: true},
+		"first":                 {heard: 0, sent: 0, pinged: never, want: 0},
+		"busy":                  {heard: time.Second, sent: 900 * time.Millisecond, pinged: 20 * time.Second, want: pingInterval - time.Second},
+		"busy for long":         {heard: 0, sent: 0, pinged: clockInterval, want: 0},
+		"the agent is silent":   {heard: pingInterval, sent: 0, pinged: time.Second, want: 0},
+		"the server is silent":  {heard: 0, sent: pingInterval, pinged: time.Second, want: 0},
+		"nothing was ever sent": {heard: 0, sent: never, pinged: time.Second, want: 0},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := &session{agent: &agent{}}
 			s.agent.lastSeen.Store(now.Add(-tt.heard).UnixMilli())
-			if tt.pinged > 0 {
-				s.clock.ping(now.Add(-tt.pinged))
-			}
-			if got := s.pingDue(now); got != tt.want {
-				t.Errorf("due: %v, want %v", got, tt.want)
+			s.clock.ping(now.Add(-tt.pinged))
+			if got := s.untilPing(now, now.Add(-tt.sent)); got != tt.want {
+				t.Errorf("wait: %v, want %v", got, tt.want)
 			}
 		})
 	}
@@ -33,8 +33,8 @@ func TestPingDue(t *testing.T) {
 func TestPingsAreGrouped(t *testing.T) {
 	for offset := time.Duration(0); offset < 2*pingGroup; offset += time.Millisecond {
 		at := now.Add(offset)
-		wait := untilPing(at)
-		if wait <= pingInterval-pingGroup || wait > pingInterval {
+		wait := untilGroup(at, time.Second)
+		if wait < time.Second || wait >= time.Second+pingGroup {
 			t.Errorf("at %v: the wait is %v", offset, wait)
 		}
 		if next := at.Add(wait); !next.Equal(next.Truncate(pingGroup)) {

@@ -167,7 +167,7 @@ func BenchmarkConfigChange(b *testing.B) {
 	clients := make([]*client, agents)
 	for i := range clients {
 		var err error
-		w.agent, w.credential, err = w.registrar.Enroll(b.Context(), w.joinToken, fleet.HostFacts{Hostname: fmt.Sprint("web-", i)})
+		w.agent, _, w.credential, err = w.registrar.Enroll(b.Context(), w.joinToken, fleet.HostFacts{Hostname: fmt.Sprint("web-", i)})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -49,8 +49,8 @@ type Limits struct {
 	// MaxFuture is how far ahead of the server's clock a sample may lie.
 	MaxFuture time.Duration
 	// MaxSilence ends a session whose agent has sent nothing for so long, not
-	// even a pong, so that an agent whose machine lost power is soon seen as
-	// down.
+	// even a pong: its process hangs. Of one whose machine lost power the
+	// transport learns sooner.
 	MaxSilence time.Duration
 }
 
@@ -60,20 +60,19 @@ var DefaultLimits = Limits{
 	MaxSeries:       20_000,
 	MaxInFlight:     64,
 	MaxFuture:       time.Minute,
-	MaxSilence:      4 * time.Second, // down within five seconds
+	MaxSilence:      10 * time.Second, // room for two pings
 }
 
 const (
-	// pingInterval is how often a session asks an agent that is silent for a
-	// sign of life.
-	pingInterval = 2 * time.Second
+	// pingInterval is how long a stream is idle, in either direction, before the
+	// session asks for a sign of life. A ping and its answer cost more than a
+	// batch does with its Ack.
+	pingInterval = 4 * time.Second
 	// pingGroup is how far apart the pings of different sessions are at least,
 	// when they are not at the same time.
 	pingGroup = 100 * time.Millisecond
-	// clockInterval is how often, about, it asks one that is not, for its clock
-	// and so that the agent hears something even while the store is slow. A ping
-	// costs as much as the Ack of a batch.
-	clockInterval = 5 * time.Second
+	// clockInterval is how often it asks an agent that is not idle, for its clock.
+	clockInterval = 30 * time.Second
 	// seenInterval is how often the store learns when agents were last seen.
 	seenInterval = 10 * time.Second
 )
@@ -82,11 +81,16 @@ const (
 type Config struct {
 	Registrar *fleet.Registrar
 	Steering  *fleet.Steering
-	Appender  series.Appender
-	Limits    Limits
-	Logger    *slog.Logger
-	Metrics   prometheus.Registerer
-	Now       func() time.Time
+	// Cluster is nil for a server that has its store for itself.
+	Cluster  fleet.Cluster
+	Appender series.Appender
+	Limits   Limits
+	// CredentialLifetime is how old an agent's credential may grow before it gets a
+	// new one; 0 for no bound.
+	CredentialLifetime time.Duration
+	Logger             *slog.Logger
+	Metrics            prometheus.Registerer
+	Now                func() time.Time
 }
 
 // Ingest holds the sessions of all agents. It implements [fleet.Live].
@@ -101,14 +105,20 @@ type Ingest struct {
 	mu       sync.RWMutex
 	agents   map[string]*agent
 	draining bool
+	// left are the generations of sessions whose end the cluster does not know.
+	left map[string]uint64
 }
 
 // New returns an Ingest without sessions.
 func New(cfg Config) *Ingest {
+	if cfg.Cluster == nil {
+		cfg.Cluster = fleet.Alone{}
+	}
 	return &Ingest{
 		cfg:     cfg,
 		metrics: newMetrics(cfg.Metrics),
 		agents:  make(map[string]*agent),
+		left:    make(map[string]uint64),
 		hellos:  hellos{wake: make(chan struct{}, 1)},
 	}
 }
@@ -155,16 +165,21 @@ func (in *Ingest) Serve(ctx context.Context, stream Stream, peer Peer) error {
 		return err
 	}
 	s := newSession(in, in.agent(known.ID), stream, peer, hello)
-	if err := in.attach(s); err != nil {
+	if err := in.attach(s, host.Hostname); err != nil {
 		return err
 	}
 	defer in.detach(s)
-	// Only now does a removal or a new name reach this session through
-	// Disconnect, so only what is read from here on can be relied upon.
-	known, err = in.cfg.Registrar.Authenticate(ctx, peer.Credential)
+	known, err = in.identify(ctx, s)
 	if err != nil {
 		return err
 	}
+	if err := s.settleCredential(ctx, known); err != nil {
+		return err
+	}
+	if err := in.own(ctx, s); err != nil {
+		return err
+	}
+	defer in.disown(s)
 	in.hellos.add(fleet.Sighting{AgentID: known.ID, At: in.cfg.Now(), Host: &host})
 	if err := in.cfg.Steering.Connected(ctx, known.ID, hello.ConfigHash, s); err != nil {
 		return err
@@ -173,14 +188,22 @@ func (in *Ingest) Serve(ctx context.Context, stream Stream, peer Peer) error {
 	return s.serve(ctx, known)
 }
 
-// attach makes s the session of its agent, in place of the one before.
-func (in *Ingest) attach(s *session) error {
+// attach makes s the session of its agent, in place of the one before, unless it
+// is one of a copy.
+func (in *Ingest) attach(s *session, hostname string) error {
 	in.mu.Lock()
 	if in.draining {
 		in.mu.Unlock()
 		return errStopping
 	}
+	if s.agent.copied(s) {
+		in.mu.Unlock()
+		return in.turnAway(s, hostname)
+	}
 	old := s.agent.session
+	if old != nil {
+		s.agent.replaced(old, s)
+	}
 	s.agent.session = s
 	in.mu.Unlock()
 	in.metrics.sessions.Inc()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -28,7 +29,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // appender is a store of samples in memory. Writes wait for release where that
 // is not nil.
 type appender struct {
-	release chan error // one value a write: how it goes
+	release chan error    // one value a write: how it goes
+	full    chan struct{} // until it is closed, Append waits
 
 	mu     sync.Mutex
 	stored map[string]map[int64]float64 // floats by labels and time
@@ -51,6 +53,9 @@ func newAppender(t testing.TB) *appender {
 func (a *appender) Append(ctx context.Context, w *series.Write) error {
 	if err := w.Check(); err != nil {
 		return err
+	}
+	if a.full != nil {
+		<-a.full
 	}
 	a.queue <- w
 	return nil
@@ -143,7 +148,7 @@ func newWorld(t testing.TB, limits Limits) *world {
 	}
 	t.Cleanup(func() { store.Close() })
 	clock := func() time.Time { return now }
-	secrets, err := fleet.Bootstrap(t.Context(), store, clock, fleet.Secrets{})
+	secrets, err := fleet.Bootstrap(t.Context(), store, false, clock, fleet.Secrets{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +157,7 @@ func newWorld(t testing.TB, limits Limits) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	agent, credential, err := registrar.Enroll(t.Context(), secrets.JoinToken, fleet.HostFacts{Hostname: "web-1"})
+	agent, _, credential, err := registrar.Enroll(t.Context(), secrets.JoinToken, fleet.HostFacts{Hostname: "web-1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -597,4 +602,27 @@ func TestSilentAgentIsGone(t *testing.T) {
 	if err := <-c.ended; fleet.ErrorCode(err) != fleet.Unavailable || !strings.Contains(err.Error(), "has sent nothing for 10ms") {
 		t.Errorf("the session ends with %v", err)
 	}
+}
+
+// TestStoreIsSlowNotTheAgent has the store keep a session waiting for longer than
+// an agent may be silent.
+func TestStoreIsSlowNotTheAgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, DefaultLimits)
+		w.appender.full = make(chan struct{})
+		c, _ := w.connect(t)
+		s := load(t)
+		c.schema(s)
+		c.batch(1, c.payload(t, s, []int64{0}, 1))
+		time.Sleep(10 * DefaultLimits.MaxSilence)
+		select {
+		case <-c.aborted:
+			t.Error("the session of an agent that waits is aborted")
+		default:
+		}
+		close(w.appender.full)
+		if err := <-c.ended; fleet.ErrorCode(err) != fleet.Unavailable {
+			t.Errorf("a silent session ends with %v", err)
+		}
+	})
 }

@@ -16,6 +16,8 @@ type metrics struct {
 	unknown    prometheus.Counter
 	updates    prometheus.Counter
 	results    *prometheus.CounterVec
+	rotated    prometheus.Counter
+	clones     prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -35,6 +37,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		refused: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "sonde_server_ingest_refused_samples_total", Help: "Samples that were not stored and never will be, by reason."}, []string{"reason"}),
 		unknown: counter("unknown_messages_total", "Messages of a case that this server does not know."),
+		rotated: counter("credentials_rotated_total", "New credentials that agents took."),
+		clones:  counter("clones_refused_total", "Sessions that were refused because another process has the credential of the agent too."),
 		updates: counter("config_updates_total", "Settings that agents were told."),
 		results: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "sonde_server_ingest_config_results_total", Help: "Answers of agents to settings."}, []string{"result"}),

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,8 +30,13 @@ type session struct {
 	peer    Peer
 	boot    string // of Hello
 	started time.Time
-	period  atomic.Int64 // the agent's submission interval, a time.Duration
-	log     *slog.Logger
+	// generation is that of the cluster, under Ingest.mu; 0 before it is drawn.
+	generation uint64
+	period     atomic.Int64 // the agent's submission interval, a time.Duration
+	log        *slog.Logger
+	name       atomic.Pointer[string] // that its series carry; nil before it is read
+	// rechecked says that the agent may be another one than was read.
+	rechecked atomic.Bool
 
 	// Of the goroutine that receives.
 	identity labels.Labels // agent, instance and job
@@ -46,6 +52,12 @@ type session struct {
 	silence    *time.Timer
 	clock      clock
 	failed     atomic.Bool // the store did not take a batch
+
+	takesCredentials bool
+	rotating         sync.Mutex
+	staged           fleet.Secret                 // under rotating: a new credential that was not answered yet
+	aging            atomic.Pointer[time.Timer]   // when the agent gets the next; nil for never
+	credential       atomic.Pointer[fleet.Secret] // what the agent is known to have
 
 	// ended is closed once cause says why the session ends.
 	ended   chan struct{}
@@ -63,14 +75,18 @@ func newSession(in *Ingest, a *agent, stream Stream, peer Peer, hello *sondev1.H
 		stream:  stream,
 		peer:    peer,
 		boot:    string(hello.BootId),
-		started: in.cfg.Now(),
-		decoder: wire.NewDecoder(in.cfg.Limits.wire()),
-		targets: make(map[*wire.Schema]*series.Target),
-		idle:    make(chan *inFlight, in.cfg.Limits.MaxInFlight),
-		lastSeq: make(map[string]uint64),
-		ended:   make(chan struct{}),
-		out:     outbox{wake: make(chan struct{}, 1)},
+
+		takesCredentials: slices.Contains(hello.Features, credentialFeature),
+		started:          in.cfg.Now(),
+		log:              in.cfg.Logger.With("agent", hello.AgentId, "address", peer.Address),
+		decoder:          wire.NewDecoder(in.cfg.Limits.wire()),
+		targets:          make(map[*wire.Schema]*series.Target),
+		idle:             make(chan *inFlight, in.cfg.Limits.MaxInFlight),
+		lastSeq:          make(map[string]uint64),
+		ended:            make(chan struct{}),
+		out:              outbox{wake: make(chan struct{}, 1)},
 	}
+	s.credential.Store(&peer.Credential)
 	s.submits(hello.SubmissionIntervalMs)
 	return s
 }
@@ -93,7 +109,7 @@ func (s *session) end(cause error) {
 // serve runs the session of known until it ends, and returns why it did; nil
 // when the agent closed the stream.
 func (s *session) serve(ctx context.Context, known fleet.Agent) error {
-	s.log = s.in.cfg.Logger.With("agent", known.ID, "name", known.Name, "address", s.peer.Address)
+	s.log = s.log.With("name", known.Name)
 	s.identity = labels.FromStrings("agent", known.ID, "instance", known.Name, "job", "node")
 	err := s.stream.Send(&sondev1.ConnectResponse{Message: &sondev1.ConnectResponse_Welcome{
 		Welcome: s.in.welcome(s.agent.durable(s.boot)),
@@ -107,6 +123,12 @@ func (s *session) serve(ctx context.Context, known fleet.Agent) error {
 		s.end(fleet.Errorf(fleet.Unavailable, "the agent has sent nothing for %v", limit))
 	})
 	defer s.silence.Stop()
+	s.keepFresh(ctx, known)
+	defer func() {
+		if t := s.aging.Load(); t != nil {
+			t.Stop()
+		}
+	}()
 
 	var sending sync.WaitGroup
 	stored := make(chan struct{})
@@ -140,6 +162,7 @@ func (s *session) finish() {
 // receive handles what the agent sends until the stream ends.
 func (s *session) receive(ctx context.Context) error {
 	for {
+		s.silence.Reset(s.in.cfg.Limits.MaxSilence)
 		req, err := s.stream.Receive()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -147,7 +170,8 @@ func (s *session) receive(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.silence.Reset(s.in.cfg.Limits.MaxSilence)
+		// While the store keeps a batch waiting it is not the agent who is silent.
+		s.silence.Stop()
 		now := s.in.cfg.Now()
 		s.agent.lastSeen.Store(now.UnixMilli())
 		switch m := req.Message.(type) {
@@ -163,6 +187,8 @@ func (s *session) receive(ctx context.Context) error {
 			s.clock.ponged(m.Pong, now)
 		case *sondev1.ConnectRequest_ConfigResult:
 			s.configured(m.ConfigResult)
+		case *sondev1.ConnectRequest_CredentialResult:
+			err = s.renewed(ctx, m.CredentialResult)
 		case *sondev1.ConnectRequest_Hello:
 			err = fleet.Errorf(fleet.Invalid, "a second hello on one stream")
 		default:
@@ -201,17 +227,20 @@ func (s *session) schema(msg *sondev1.Schema) error {
 // send sends what the outbox holds, and pings, until stored is closed; then it
 // sends what is left.
 func (s *session) send(stored <-chan struct{}) {
-	ping := time.NewTimer(untilPing(time.Now()))
+	var sent time.Time
+	ping := time.NewTimer(0)
 	defer ping.Stop()
 	for open := true; open; {
 		select {
 		case <-s.out.wake:
 		case <-ping.C:
-			ping.Reset(untilPing(time.Now()))
-			if !s.pingDue(s.in.cfg.Now()) {
-				continue
+			now := s.in.cfg.Now()
+			wait := s.untilPing(now, sent)
+			if wait <= 0 {
+				s.out.add(&sondev1.ConnectResponse{Message: &sondev1.ConnectResponse_Ping{Ping: s.clock.ping(now)}})
+				wait = untilGroup(now, pingInterval)
 			}
-			s.out.add(&sondev1.ConnectResponse{Message: &sondev1.ConnectResponse_Ping{Ping: s.clock.ping(s.in.cfg.Now())}})
+			ping.Reset(wait)
 		case <-stored:
 			open = false
 		}
@@ -222,22 +251,26 @@ func (s *session) send(stored <-chan struct{}) {
 				<-stored
 				return
 			}
+			sent = s.in.cfg.Now()
 		}
 	}
 }
 
-// untilPing returns how long to wait for the next ping, a little less than
-// pingInterval: sessions ping in groups, so that a server of many silent agents
-// is not woken for each by itself.
-func untilPing(now time.Time) time.Duration {
-	return now.Add(pingInterval).Truncate(pingGroup).Sub(now)
+// untilPing returns how long to wait with the next ping, 0 or less when it is
+// due. sent is when something was last sent. The agent, too, gives a silent
+// server up.
+func (s *session) untilPing(now, sent time.Time) time.Duration {
+	idle := max(now.Sub(time.UnixMilli(s.agent.lastSeen.Load())), now.Sub(sent))
+	if now.Sub(s.clock.pinged()) >= clockInterval || idle >= pingInterval {
+		return 0
+	}
+	return untilGroup(now, pingInterval-idle)
 }
 
-// pingDue reports whether to ping: an agent that was heard a moment ago needs to
-// be asked for nothing but its clock.
-func (s *session) pingDue(now time.Time) bool {
-	heard := now.Sub(time.UnixMilli(s.agent.lastSeen.Load())) < pingInterval/2
-	return !heard || now.Sub(s.clock.pinged()) >= clockInterval
+// untilGroup rounds a wait up to where other sessions ping too, so that a server
+// of many idle agents is not woken for each by itself.
+func untilGroup(now time.Time, wait time.Duration) time.Duration {
+	return now.Add(wait + pingGroup - 1).Truncate(pingGroup).Sub(now)
 }
 
 // malformed turns an error of package wire into one for the agent.

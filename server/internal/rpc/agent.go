@@ -34,13 +34,18 @@ func NewAgentHandler(registrar *fleet.Registrar, in *ingest.Ingest, maxBytes int
 
 // Enroll implements AgentService.
 func (s *agentService) Enroll(ctx context.Context, req *sondev1.EnrollRequest) (*sondev1.EnrollResponse, error) {
-	agent, credential, err := s.registrar.Enroll(ctx, fleet.Secret(req.JoinToken), ingest.HostFacts(req.Host))
+	agent, token, credential, err := s.registrar.Enroll(ctx, fleet.Secret(req.JoinToken), ingest.HostFacts(req.Host))
 	if err != nil {
 		return nil, err
 	}
 	if c, ok := callFrom(ctx); ok {
-		c.caller = "agent:" + agent.ID
+		c.caller = "join-token:" + token.Name
 	}
+	detail := agent.ID
+	if token.AgentID != "" {
+		detail += ", once more"
+	}
+	describe(ctx, "agent:"+agent.Name, detail)
 	return &sondev1.EnrollResponse{AgentId: agent.ID, Credential: string(credential)}, nil
 }
 
@@ -54,6 +59,7 @@ func (s *agentService) Connect(ctx context.Context, stream *connect.BidiStream[s
 	if !ok {
 		return fleet.Errorf(fleet.Unauthenticated, "the agent's credential is missing: send it as Authorization: Bearer")
 	}
+	keepAlive(ctx, agentKeepAlive)
 	return s.ingest.Serve(ctx, &session{stream, c}, ingest.Peer{
 		Credential: credential,
 		Address:    c.peer,

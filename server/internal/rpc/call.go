@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -26,8 +27,13 @@ type call struct {
 	peer      string
 	control   *http.ResponseController
 
-	// caller is the principal or the agent; empty when nobody is known.
+	// audit takes what was changed; nil for none.
+	audit *fleet.Audit
+	// caller is the principal, the agent or the join token; empty when nobody is
+	// known.
 	caller string
+	// target and detail are for the audit log, see describe.
+	target, detail string
 	// reads says that the method has no side effects.
 	reads bool
 	// handled says that the call reached its handler, whose outcome is err.
@@ -50,14 +56,16 @@ func callFrom(ctx context.Context) (*call, bool) {
 // access, so that what is refused there is logged as well.
 //
 // Calls that only read are logged at Debug, others at Info; a caller's mistake
-// at Info, a refusal at Warn, a failure of the server's at Error.
-func Observe(log *slog.Logger, next http.Handler) http.Handler {
+// at Info, a refusal at Warn, a failure of the server's at Error. Calls that do
+// not only read are put into the audit log, nil for none.
+func Observe(log *slog.Logger, audit *fleet.Audit, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		c := &call{
 			requestID: requestID(r),
 			peer:      r.RemoteAddr,
 			control:   http.NewResponseController(w),
+			audit:     audit,
 		}
 		w.Header().Set(requestIDHeader, c.requestID)
 		status := &statusWriter{ResponseWriter: w}
@@ -211,9 +219,8 @@ func handle(ctx context.Context, spec connect.Spec, run func(context.Context) er
 	}
 	c.handled = true
 	c.reads = spec.IdempotencyLevel == connect.IdempotencyNoSideEffects
-	if p, ok := fleet.PrincipalFrom(ctx); ok {
-		c.caller = p.ID
-	}
+	p, known := fleet.PrincipalFrom(ctx)
+	c.caller = p.ID
 	defer func() {
 		if r := recover(); r != nil {
 			if r == http.ErrAbortHandler {
@@ -223,7 +230,20 @@ func handle(ctx context.Context, spec connect.Spec, run func(context.Context) er
 			err = Error(c.err, c.requestID)
 		}
 	}()
-	if c.err = run(ctx); c.err != nil {
+	if c.err = allowed(spec.Procedure, p, known); c.err == nil {
+		c.err = run(ctx)
+	}
+	if errors.Is(c.err, context.Canceled) {
+		// A stream that is ended because its caller may not go on says so.
+		if lost, ok := errors.AsType[*fleet.Error](context.Cause(ctx)); ok {
+			c.err = lost
+		}
+	}
+	if err := c.record(ctx, spec); err != nil {
+		// Done, and known to nobody: the log has the call, at Error.
+		c.err = errors.Join(c.err, fmt.Errorf("writing the audit log: %w", err))
+	}
+	if c.err != nil {
 		return Error(c.err, c.requestID)
 	}
 	return nil

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	sondev1 "sonde.dev/sonde/proto/gen/sonde/v1"
@@ -50,28 +51,31 @@ func (s *configService) PreviewConfig(ctx context.Context, req *sondev1.PreviewC
 
 // ApplyConfig implements ConfigService.
 func (s *configService) ApplyConfig(ctx context.Context, req *sondev1.ApplyConfigRequest) (*sondev1.ApplyConfigResponse, error) {
-	author, err := author(ctx)
+	author, err := caller(ctx)
 	if err != nil {
 		return nil, err
 	}
+	describe(ctx, "config", req.Message)
 	r, err := s.steering.Apply(ctx, configFrom(req.Config), fleet.Proposal{
-		Author: author, Message: req.Message, Base: req.BaseRevision,
+		Author: author.ID, Message: req.Message, Base: req.BaseRevision,
 		Plan: planFrom(req.Plan),
 	})
 	if err != nil {
 		return nil, err
 	}
+	describe(ctx, "config", fmt.Sprintf("revision %d: %s", r.Number, r.Message))
 	return &sondev1.ApplyConfigResponse{Revision: revisionMessage(r)}, nil
 }
 
 // RollBack implements ConfigService.
 func (s *configService) RollBack(ctx context.Context, req *sondev1.RollBackRequest) (*sondev1.RollBackResponse, error) {
-	author, err := author(ctx)
+	author, err := caller(ctx)
 	if err != nil {
 		return nil, err
 	}
+	describe(ctx, "config", fmt.Sprintf("back to revision %d: %s", req.ToRevision, req.Message))
 	r, err := s.steering.RollBack(ctx, req.ToRevision, fleet.Proposal{
-		Author: author, Message: req.Message, Base: req.BaseRevision,
+		Author: author.ID, Message: req.Message, Base: req.BaseRevision,
 		Plan: planFrom(req.Plan),
 	})
 	if err != nil {
@@ -104,13 +108,4 @@ func (s *configService) ListAgentConfigs(ctx context.Context, req *sondev1.ListA
 		res.Configs[i] = agentConfigMessage(c)
 	}
 	return res, nil
-}
-
-// author names who makes a revision: whoever package access let in.
-func author(ctx context.Context) (string, error) {
-	p, ok := fleet.PrincipalFrom(ctx)
-	if !ok {
-		return "", fleet.Errorf(fleet.Unauthenticated, "nobody is signed in")
-	}
-	return p.ID, nil
 }

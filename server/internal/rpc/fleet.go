@@ -2,7 +2,10 @@ package rpc
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -14,7 +17,6 @@ import (
 
 // fleetService implements FleetService.
 type fleetService struct {
-	sondev1connect.UnimplementedFleetServiceHandler
 	fleet *fleet.Service
 }
 
@@ -57,19 +59,75 @@ func (s *fleetService) UpdateAgent(ctx context.Context, req *sondev1.UpdateAgent
 			change.Labels = map[string]string{} // present and empty: remove all
 		}
 	}
+	describe(ctx, "agent:"+req.Id, "")
 	a, err := s.fleet.Update(ctx, req.Id, change)
 	if err != nil {
 		return nil, err
 	}
+	describe(ctx, "agent:"+a.Agent.Name, updateDetail(req))
 	return &sondev1.UpdateAgentResponse{Agent: agentMessage(a)}, nil
 }
 
 // RemoveAgent implements FleetService.
 func (s *fleetService) RemoveAgent(ctx context.Context, req *sondev1.RemoveAgentRequest) (*sondev1.RemoveAgentResponse, error) {
+	describe(ctx, "agent:"+req.Id, "")
+	a, err := s.fleet.Get(ctx, req.Id)
+	if err != nil {
+		return nil, err
+	}
+	describe(ctx, "agent:"+a.Agent.Name, a.Agent.ID)
 	if err := s.fleet.Remove(ctx, req.Id); err != nil {
 		return nil, err
 	}
 	return &sondev1.RemoveAgentResponse{}, nil
+}
+
+// RotateCredential implements FleetService.
+func (s *fleetService) RotateCredential(ctx context.Context, req *sondev1.RotateCredentialRequest) (*sondev1.RotateCredentialResponse, error) {
+	describe(ctx, "agent:"+req.Id, "")
+	a, err := s.fleet.RotateCredential(ctx, req.Id)
+	if a.Name != "" {
+		describe(ctx, "agent:"+a.Name, "")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &sondev1.RotateCredentialResponse{}, nil
+}
+
+// RevokeCredential implements FleetService.
+func (s *fleetService) RevokeCredential(ctx context.Context, req *sondev1.RevokeCredentialRequest) (*sondev1.RevokeCredentialResponse, error) {
+	describe(ctx, "agent:"+req.Id, "")
+	a, err := s.fleet.RevokeCredential(ctx, req.Id)
+	if err != nil {
+		return nil, err
+	}
+	describe(ctx, "agent:"+a.Agent.Name, "")
+	return &sondev1.RevokeCredentialResponse{Agent: agentMessage(a)}, nil
+}
+
+// updateDetail says for the audit log what an update sets.
+func updateDetail(req *sondev1.UpdateAgentRequest) string {
+	var set []string
+	if req.Name != nil {
+		set = append(set, "renamed")
+	}
+	if req.Labels != nil {
+		set = append(set, "labels "+labelText(req.Labels.Labels))
+	}
+	return strings.Join(set, ", ")
+}
+
+// labelText writes labels as k=v, in the order of their names.
+func labelText(labels map[string]string) string {
+	if len(labels) == 0 {
+		return "none"
+	}
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		list = append(list, name+"="+labels[name])
+	}
+	return strings.Join(list, " ")
 }
 
 func agentMessage(a fleet.AgentStatus) *sondev1.Agent {
@@ -80,6 +138,8 @@ func agentMessage(a fleet.AgentStatus) *sondev1.Agent {
 		Host:       hostMessage(a.Agent.Host),
 		EnrolledAt: timestamp(a.Agent.EnrolledAt),
 		Status:     statusMessage(a.Status),
+
+		CredentialIssuedAt: timestamp(a.Agent.CredentialIssuedAt),
 	}
 }
 
@@ -120,7 +180,15 @@ func statusMessage(s fleet.Status) *sondev1.AgentStatus {
 		SamplesRefused:       s.SamplesRefused,
 		LastError:            s.LastError,
 		LastErrorAt:          timestamp(s.LastErrorAt),
+		Clone:                cloneMessage(s.Clone),
 	}
+}
+
+func cloneMessage(c fleet.Clone) *sondev1.Clone {
+	if c.SeenAt.IsZero() {
+		return nil
+	}
+	return &sondev1.Clone{SeenAt: timestamp(c.SeenAt), Hostname: c.Hostname, Address: c.Address}
 }
 
 // timestamp returns a time as it travels: absent when it is zero.

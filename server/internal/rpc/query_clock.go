@@ -16,7 +16,7 @@ type Progress interface {
 	// time of the newest so far. 0: there is none.
 	StoredThrough(ctx context.Context, agentID string, t int64) (int64, error)
 	// Status is as in [fleet.Live]; of it the clock's skew and the submission
-	// interval of an open session are used.
+	// interval are used, while the interval is known.
 	Status(agentID string) (fleet.Status, bool)
 }
 
@@ -92,7 +92,7 @@ func (c *stepClock) sleep(ctx context.Context, step int64) {
 func (c *stepClock) newestDue(now time.Time) int64 {
 	var stored int64
 	if c.agent != "" {
-		if s, ok := c.progress.Status(c.agent); ok && !s.ConnectedAt.IsZero() {
+		if s, ok := c.progress.Status(c.agent); ok && s.SubmissionInterval > 0 {
 			c.skew, c.submission = s.ClockSkew, s.SubmissionInterval
 		}
 		stored, _ = c.progress.StoredThrough(ended, c.agent, 0)

@@ -18,6 +18,7 @@ import (
 
 	sondev1 "sonde.dev/sonde/proto/gen/sonde/v1"
 	"sonde.dev/sonde/proto/gen/sonde/v1/sondev1connect"
+	"sonde.dev/sonde/server/internal/fleet"
 )
 
 // serve mounts the handler on a server of unencrypted HTTP/2 and returns a gRPC
@@ -29,7 +30,10 @@ func serve(t *testing.T, q *Queries) sondev1connect.QueryServiceClient {
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
 	mux := http.NewServeMux()
-	mux.Handle(sondev1connect.NewQueryServiceHandler(q, Options(maxRequestBytes)))
+	path, handler := sondev1connect.NewQueryServiceHandler(q, Options(maxRequestBytes))
+	mux.Handle(path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.ServeHTTP(w, r.WithContext(fleet.WithPrincipal(r.Context(), admin)))
+	}))
 	server := httptest.NewUnstartedServer(mux)
 	server.Config.Protocols = &protocols
 	server.Start()

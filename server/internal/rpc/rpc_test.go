@@ -89,7 +89,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { store.Close() })
 	w := &world{log: &records{}}
 	log := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	if w.secrets, err = fleet.Bootstrap(t.Context(), store, time.Now, fleet.Secrets{}); err != nil {
+	if w.secrets, err = fleet.Bootstrap(t.Context(), store, false, time.Now, fleet.Secrets{}); err != nil {
 		t.Fatal(err)
 	}
 	registrar := fleet.NewRegistrar(store, time.Now)
@@ -102,8 +102,9 @@ func newWorld(t *testing.T) *world {
 	})
 	w.service = fleet.NewService(store, in, steering, time.Now)
 
+	audit := fleet.NewAudit(store, time.Now)
 	mux := http.NewServeMux()
-	mount := func(path string, h http.Handler) { mux.Handle(path, Observe(log, h)) }
+	mount := func(path string, h http.Handler) { mux.Handle(path, Observe(log, audit, h)) }
 	inside := func(path string, h http.Handler) {
 		mount(path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			h.ServeHTTP(w, r.WithContext(fleet.WithPrincipal(r.Context(), admin)))
@@ -112,7 +113,8 @@ func newWorld(t *testing.T) *world {
 	mount(NewAgentHandler(registrar, in, 1<<20))
 	inside(NewFleetHandler(w.service))
 	inside(NewConfigHandler(steering))
-	inside(NewAccessHandler(fleet.NewAccess(store, time.Now)))
+	access := fleet.NewAccess(store, time.Now)
+	inside(NewAccessHandler(access, fleet.NewAdmission(store, access, time.Now), audit, Reach{PublicURL: "http://sonde.example"}))
 	inside(NewHealthHandler(NewHealthChecker()))
 	for path, h := range NewReflectionHandlers() {
 		inside(path, h)
@@ -168,7 +170,7 @@ func TestFleet(t *testing.T) {
 	}
 	same := func(got *sondev1.Agent) {
 		t.Helper()
-		if diff := cmp.Diff(want, got, protocmp.Transform(), protocmp.IgnoreFields(&sondev1.Agent{}, "enrolled_at")); diff != "" {
+		if diff := cmp.Diff(want, got, protocmp.Transform(), protocmp.IgnoreFields(&sondev1.Agent{}, "enrolled_at", "credential_issued_at")); diff != "" {
 			t.Error(diff)
 		}
 	}
@@ -409,7 +411,7 @@ func TestEveryCallIsLoggedOnce(t *testing.T) {
 }
 
 func TestRequestID(t *testing.T) {
-	h := Observe(slog.New(slog.DiscardHandler), http.NotFoundHandler())
+	h := Observe(slog.New(slog.DiscardHandler), nil, http.NotFoundHandler())
 	for given, kept := range map[string]bool{
 		"abc-1.2_3": true, strings.Repeat("x", 64): true,
 		"": false, strings.Repeat("x", 65): false, "a b": false, "a\"b": false, "ä": false,
@@ -426,7 +428,9 @@ func TestRequestID(t *testing.T) {
 }
 
 // panicker is an AccessService that has a bug.
-type panicker struct{}
+type panicker struct {
+	sondev1connect.UnimplementedAccessServiceHandler
+}
 
 func (panicker) CreateLoginLink(context.Context, *sondev1.CreateLoginLinkRequest) (*sondev1.CreateLoginLinkResponse, error) {
 	panic("a bug")
@@ -436,7 +440,9 @@ func TestPanic(t *testing.T) {
 	log := &records{}
 	path, handler := sondev1connect.NewAccessServiceHandler(panicker{}, Options(1<<20))
 	mux := http.NewServeMux()
-	mux.Handle(path, Observe(slog.New(slog.NewJSONHandler(log, nil)), handler))
+	mux.Handle(path, Observe(slog.New(slog.NewJSONHandler(log, nil)), nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.ServeHTTP(w, r.WithContext(fleet.WithPrincipal(r.Context(), admin)))
+	})))
 	r := httptest.NewRequest("POST", sondev1connect.AccessServiceCreateLoginLinkProcedure, strings.NewReader("{}"))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("X-Request-Id", "id-7")

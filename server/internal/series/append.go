@@ -15,6 +15,9 @@ var (
 	// ErrNoSpace is returned while the disk of the store is too full to take
 	// samples. The same Write may succeed later.
 	ErrNoSpace = errors.New("the disk of the sample store is full")
+	// ErrUnavailable is returned while a store elsewhere takes no samples. The
+	// same Write may succeed later.
+	ErrUnavailable = errors.New("the sample store takes no samples now")
 )
 
 // Appender takes samples and says when they are durable. It is safe for
@@ -40,7 +43,7 @@ type Write struct {
 	//
 	// With a nil error every sample of the Write is durable but for those
 	// that the Result lists as refused, which would be refused again. With an
-	// error (ErrFailed, ErrNoSpace) nothing is promised: some samples may have
+	// error (ErrFailed, ErrNoSpace, ErrUnavailable) nothing is promised: some samples may have
 	// been stored. Appending the same samples again changes nothing.
 	Done func(Result, error)
 }

@@ -3,7 +3,7 @@ import { GeistSans } from "geist/font/sans";
 import type { Metadata, Viewport } from "next";
 import { type ReactNode, Suspense } from "react";
 import { Providers } from "@/components/providers";
-import { Shell } from "@/components/shell";
+import { Frame } from "./frame";
 import "./globals.css";
 
 export const metadata: Metadata = {
@@ -26,7 +26,7 @@ export default function RootLayout({ children }: { children: ReactNode }) {
       <body>
         <Providers>
           <Suspense>
-            <Shell>{children}</Shell>
+            <Frame>{children}</Frame>
           </Suspense>
         </Providers>
       </body>

@@ -5,10 +5,12 @@ import { Command } from "cmdk";
 import { useRouter } from "next/navigation";
 import { useTheme } from "next-themes";
 import { useState } from "react";
+import { useAddHost } from "@/lib/add-host";
 import { stateName, useAgents } from "@/lib/agents";
+import { useCanSteer, useSelf } from "@/lib/self";
 import { Dot, stateTexts, stateTones } from "./badge";
 import { Icon } from "./icon";
-import { pages } from "./pages";
+import { pagesFor } from "./pages";
 import { themes } from "./theme-switch";
 
 const item =
@@ -40,6 +42,9 @@ function Commands({ onDone }: { onDone: () => void }) {
   const router = useRouter();
   const { setTheme } = useTheme();
   const agents = useAgents();
+  const self = useSelf();
+  const addHost = useAddHost();
+  const canSteer = useCanSteer();
   const [search, setSearch] = useState("");
   const wanted = search.trim().toLowerCase();
   const matches = (text: string) => text.toLowerCase().includes(wanted);
@@ -65,7 +70,7 @@ function Commands({ onDone }: { onDone: () => void }) {
       <Command.List className="max-h-[50dvh] overflow-y-auto p-1.5 pt-0">
         <Command.Empty className="px-2.5 py-6 text-center text-ink-faint">Nothing is called so.</Command.Empty>
         <Command.Group heading="Pages" className={group}>
-          {pages
+          {pagesFor(self.data?.role)
             .filter((page) => matches(page.name))
             .map((page) => (
               <Command.Item
@@ -79,6 +84,14 @@ function Commands({ onDone }: { onDone: () => void }) {
               </Command.Item>
             ))}
         </Command.Group>
+        {canSteer && matches("add a host") ? (
+          <Command.Group heading="Actions" className={group}>
+            <Command.Item value="add a host" className={item} onSelect={run(() => addHost())}>
+              <Icon name="plus" />
+              Add a host…
+            </Command.Item>
+          </Command.Group>
+        ) : null}
         <Command.Group heading="Hosts" className={group}>
           {hosts.map((agent) => {
             const state = stateName(agent);

@@ -27,6 +27,8 @@ const paths = {
   copy: "M5.5 5.5h8v8h-8zM10.5 5.3V2.5h-8v8h2.8",
   alert: "M8 2.2 14.4 13.4H1.6zM8 6.5v3M8 11.4h.01",
   plus: "M8 3v10M3 8h10",
+  user: "M8 8a2.8 2.8 0 1 0 0-5.6A2.8 2.8 0 0 0 8 8zM2.8 13.6c.5-2.6 2.6-4 5.2-4s4.7 1.4 5.2 4",
+  key: "M10.3 9a3.3 3.3 0 1 0-3.1-2.2L2.5 11.5v2h2v-1.5H6v-1.5h1.2l1-1.2A3.3 3.3 0 0 0 10.3 9zM11.2 5.2h.01",
 } as const;
 
 export type IconName = keyof typeof paths;

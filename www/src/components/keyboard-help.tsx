@@ -12,6 +12,7 @@ export function KeyboardHelp({ open, onOpenChange }: { open: boolean; onOpenChan
     [["g", "h"], "Go to hosts"],
     [["g", "l"], "Go to latency"],
     [["g", "c"], "Go to configuration"],
+    [["g", "a"], "Go to access"],
     [["?"], "Show this help"],
     [["Esc"], "Close what is open"],
   ];

@@ -4,6 +4,7 @@ import Link from "next/link";
 import { usePathname, useRouter } from "next/navigation";
 import { useTheme } from "next-themes";
 import { type ReactNode, useEffect, useRef, useState } from "react";
+import { useSelf } from "@/lib/self";
 import { isDemo } from "@/lib/transport";
 import { IconButton } from "./button";
 import { CommandPalette } from "./command-palette";
@@ -13,17 +14,16 @@ import { Icon, Mark } from "./icon";
 import { Kbd } from "./kbd";
 import { KeyboardHelp } from "./keyboard-help";
 import { Menu, MenuChoice, MenuItem, MenuSeparator } from "./menu";
-import { pages } from "./pages";
+import { pagesFor } from "./pages";
 import { PopupRootContext } from "./popup-root";
 import { ThemeSwitch, themes } from "./theme-switch";
 import { Tooltip } from "./tooltip";
 
 /** The frame of every page: navigation, connection, commands. */
-export function Shell({ children }: { children: ReactNode }) {
+export function Shell({ account, children }: { account: (compact: boolean) => ReactNode; children: ReactNode }) {
   const router = useRouter();
   const [palette, setPalette] = useState(false);
   const [help, setHelp] = useState(false);
-  const signOut = useRef<HTMLFormElement>(null);
   const main = useRef<HTMLElement>(null);
   useHotkeys({
     "mod+k": () => setPalette(true),
@@ -32,6 +32,7 @@ export function Shell({ children }: { children: ReactNode }) {
     "g h": () => router.push("/host"),
     "g l": () => router.push("/latency"),
     "g c": () => router.push("/config"),
+    "g a": () => router.push("/access"),
   });
 
   return (
@@ -43,17 +44,12 @@ export function Shell({ children }: { children: ReactNode }) {
         >
           Skip to content
         </a>
-        <Sidebar
-          onSearch={() => setPalette(true)}
-          onHelp={() => setHelp(true)}
-          onSignOut={() => signOut.current?.submit()}
-        />
-        <TopBar onSearch={() => setPalette(true)} />
+        <Sidebar onSearch={() => setPalette(true)} onHelp={() => setHelp(true)} account={account(false)} />
+        <TopBar onSearch={() => setPalette(true)} account={account(true)} />
         <main ref={main} id="content" tabIndex={-1} className="min-w-0 pb-16 outline-none wide:pb-0">
           {children}
         </main>
-        <BottomBar onHelp={() => setHelp(true)} onSignOut={() => signOut.current?.submit()} />
-        {isDemo ? null : <form ref={signOut} method="post" action="/logout" hidden />}
+        <BottomBar onHelp={() => setHelp(true)} />
         <CommandPalette open={palette} onOpenChange={setPalette} />
         <KeyboardHelp open={help} onOpenChange={setHelp} />
       </div>
@@ -66,10 +62,11 @@ function useIsCurrent(): (href: string) => boolean {
   return (href) => (href === "/" ? path === "/" : path.startsWith(href));
 }
 
-type Actions = { onSearch: () => void; onHelp: () => void; onSignOut: () => void };
+type Parts = { onSearch: () => void; onHelp: () => void; account: ReactNode };
 
-function Sidebar({ onSearch, onHelp, onSignOut }: Actions) {
+function Sidebar({ onSearch, onHelp, account }: Parts) {
   const isCurrent = useIsCurrent();
+  const self = useSelf();
   return (
     <aside className="fixed inset-y-0 left-0 z-30 hidden w-52 flex-col border-r border-line bg-surface wide:flex">
       <div className="flex h-14 items-center gap-2 px-4 font-semibold tracking-tight">
@@ -89,7 +86,7 @@ function Sidebar({ onSearch, onHelp, onSignOut }: Actions) {
         </button>
       </div>
       <nav aria-label="Main" className="flex flex-1 flex-col gap-0.5 px-3">
-        {pages.map((page) => (
+        {pagesFor(self.data?.role).map((page) => (
           <Link
             key={page.href}
             href={page.href}
@@ -102,17 +99,13 @@ function Sidebar({ onSearch, onHelp, onSignOut }: Actions) {
         ))}
       </nav>
       <div className="flex flex-col gap-1 border-t border-line p-3">
+        {account}
         <ConnectionIndicator />
         <div className="flex items-center gap-0.5">
           <ThemeSwitch />
           <Tooltip text="Keyboard">
             <IconButton label="Keyboard" icon="help" onClick={onHelp} />
           </Tooltip>
-          {isDemo ? null : (
-            <Tooltip text="Sign out">
-              <IconButton label="Sign out" icon="exit" onClick={onSignOut} className="ml-auto" />
-            </Tooltip>
-          )}
         </div>
       </div>
     </aside>
@@ -126,7 +119,7 @@ function Shortcut() {
   return mod ? <Kbd>{mod} K</Kbd> : null;
 }
 
-function TopBar({ onSearch }: Pick<Actions, "onSearch">) {
+function TopBar({ onSearch, account }: Pick<Parts, "onSearch" | "account">) {
   return (
     <header className="sticky top-0 z-30 flex h-12 items-center gap-2 border-b border-line bg-surface px-4 font-semibold wide:hidden">
       <Mark />
@@ -134,13 +127,15 @@ function TopBar({ onSearch }: Pick<Actions, "onSearch">) {
       <div className="ml-auto flex items-center font-normal">
         <ConnectionIndicator compact />
         <IconButton label="Find" icon="search" onClick={onSearch} />
+        {account}
       </div>
     </header>
   );
 }
 
-function BottomBar({ onHelp, onSignOut }: Omit<Actions, "onSearch">) {
+function BottomBar({ onHelp }: Pick<Parts, "onHelp">) {
   const isCurrent = useIsCurrent();
+  const self = useSelf();
   const { theme = "system", setTheme } = useTheme();
   const tab =
     "flex flex-1 flex-col items-center justify-center gap-0.5 text-2xs text-ink-faint aria-[current=page]:text-accent";
@@ -149,7 +144,7 @@ function BottomBar({ onHelp, onSignOut }: Omit<Actions, "onSearch">) {
       aria-label="Main"
       className="fixed inset-x-0 bottom-0 z-30 flex h-14 border-t border-line bg-surface pb-[env(safe-area-inset-bottom)] wide:hidden"
     >
-      {pages.map((page) => (
+      {pagesFor(self.data?.role).map((page) => (
         <Link key={page.href} href={page.href} aria-current={isCurrent(page.href) ? "page" : undefined} className={tab}>
           <Icon name={page.icon} />
           {page.name}
@@ -169,11 +164,6 @@ function BottomBar({ onHelp, onSignOut }: Omit<Actions, "onSearch">) {
         <MenuItem icon="help" onClick={onHelp}>
           Keyboard
         </MenuItem>
-        {isDemo ? null : (
-          <MenuItem icon="exit" onClick={onSignOut}>
-            Sign out
-          </MenuItem>
-        )}
       </Menu>
     </nav>
   );

@@ -36,11 +36,11 @@ const minute = 60_000;
 /** A history as a few weeks of use leave it. */
 export function seedRevisions(nowMs: number): DemoRevision[] {
   const history: [agoMs: number, author: string, message: string, policies: Policy[], more?: object][] = [
-    [21 * 1_440 * minute, "admin", "The same probes everywhere", [everywhere]],
-    [9 * 1_440 * minute, "admin", "Look closer at the databases", [everywhere, databases(500)], { plan: staged }],
+    [21 * 1_440 * minute, "user:ada", "The same probes everywhere", [everywhere]],
+    [9 * 1_440 * minute, "user:ada", "Look closer at the databases", [everywhere, databases(500)], { plan: staged }],
     [
       (2 * 1_440 + 12) * minute,
-      "api: ci",
+      "token:ci",
       "Disks of databases ten times a second",
       [everywhere, databases(100)],
       { plan: staged, failed: { atMs: nowMs - (2 * 1_440 + 11) * minute, reason: "db-fra-01 refuses it" } },
@@ -52,7 +52,7 @@ export function seedRevisions(nowMs: number): DemoRevision[] {
       [everywhere, databases(500)],
       { rollbackOf: 2 },
     ],
-    [47 * minute, "admin", "Staging may be coarser", [everywhere, databases(500), staging]],
+    [47 * minute, "user:ada", "Staging may be coarser", [everywhere, databases(500), staging]],
   ];
   return history.map(([agoMs, author, message, policies, more], i) => ({
     rollbackOf: 0,

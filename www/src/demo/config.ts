@@ -59,13 +59,13 @@ export class DemoConfig {
       this.#expectBase(baseRevision);
       const [wrong] = problemsOf(config);
       if (wrong) throw new ConnectError(`${wrong.field}: ${wrong.message}`, Code.InvalidArgument);
-      const revision = this.#add({ author: "admin", message, plan, config });
+      const revision = this.#add({ author: "user:ada", message, plan, config });
       return { revision: this.#message(revision) };
     },
     rollBack: ({ toRevision, baseRevision, message, plan }) => {
       this.#expectBase(baseRevision);
       const old = this.#find(toRevision);
-      const revision = this.#add({ author: "admin", message, plan, config: old.config, rollbackOf: old.number });
+      const revision = this.#add({ author: "user:ada", message, plan, config: old.config, rollbackOf: old.number });
       return { revision: this.#message(revision) };
     },
     listRevisions: ({ pageSize, before }) => {

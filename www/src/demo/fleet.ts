@@ -22,6 +22,10 @@ export type DemoAgent = {
   lost?: { from: number; to: number };
   late?: boolean;
   pending?: boolean;
+  /** Unix seconds; null once it was revoked. */
+  credentialIssuedAt?: number | null;
+  /** Somebody copied the machine together with its agent. */
+  cloned?: boolean;
 };
 
 const roles = ["web", "db", "cache", "worker", "edge", "queue"] as const;
@@ -29,8 +33,9 @@ const sites = ["fra", "ams", "hel", "lon"] as const;
 const sizes = [2, 4, 8, 16, 32] as const;
 
 /**
- * So many machines. The fourth is late, the seventh down, the tenth has dropped
- * samples and the last one has never connected, so that every state can be seen.
+ * So many machines. The third has a copy, the fourth is late, the seventh down, the
+ * tenth has dropped samples and the last one has never connected, so that every state
+ * can be seen.
  */
 export function makeFleet(count: number, nowSeconds: number): DemoAgent[] {
   return Array.from({ length: count }, (_, i) => {
@@ -56,6 +61,7 @@ export function makeFleet(count: number, nowSeconds: number): DemoAgent[] {
       enrolledAt: nowSeconds - 86_400 * (1 + unit(i, 7) * 90),
       ...(i % 40 === 3 ? { late: true } : {}),
       ...(i % 60 === 9 ? { lost: { from: nowSeconds - 420, to: nowSeconds - 150 } } : {}),
+      ...(i % 60 === 2 ? { cloned: true } : {}),
       ...(i % 60 === 6 ? { downSince: nowSeconds - 95 - (i % 7) * 60 } : {}),
       ...(count > 3 && i === count - 1 ? { pending: true } : {}),
     };

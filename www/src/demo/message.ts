@@ -13,6 +13,9 @@ export function toMessage(agent: DemoAgent, nowMs: number): Agent {
     name: agent.name,
     labels: agent.labels,
     enrolledAt: timestampFromMs(Math.round(agent.enrolledAt * 1000)),
+    ...(agent.credentialIssuedAt === null
+      ? {}
+      : { credentialIssuedAt: timestampFromMs(Math.round((agent.credentialIssuedAt ?? agent.enrolledAt) * 1000)) }),
     host: {
       hostname: agent.name,
       os: "linux",
@@ -41,6 +44,15 @@ export function toMessage(agent: DemoAgent, nowMs: number): Agent {
       series: agent.pending ? 0 : 312,
       submissionIntervalMs: 1_000,
       samplesStored: BigInt(agent.pending ? 0 : Math.floor(nowMs / 1000 - agent.enrolledAt) * 312),
+      ...(agent.cloned
+        ? {
+            clone: {
+              seenAt: timestampFromMs(Math.round(nowMs - 40_000)),
+              hostname: `${agent.name}-restored`,
+              address: "192.0.2.251:41022",
+            },
+          }
+        : {}),
       ...(agent.late ? { lastError: "batches arrive 11 s late" } : {}),
     },
   });

@@ -1,9 +1,12 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createRouterTransport, type Transport } from "@connectrpc/connect";
+import { Role } from "@/gen/sonde/v1/access_pb";
+import { AccessService } from "@/gen/sonde/v1/access_service_pb";
 import { ConfigService } from "@/gen/sonde/v1/config_service_pb";
 import { FleetService } from "@/gen/sonde/v1/fleet_service_pb";
 import { QueryService } from "@/gen/sonde/v1/query_service_pb";
 import { seriesKey } from "@/lib/series";
+import { DemoAccess } from "./access";
 import { Answers } from "./answers";
 import { DemoConfig } from "./config";
 import { makeFleet } from "./fleet";
@@ -17,6 +20,7 @@ export type DemoOptions = {
   /** Milliseconds; the clock of tests. */
   now?: () => number;
   answers?: Answers;
+  role?: Role;
 };
 
 /** An in-memory server: a fleet that lives as long as the page, and samples that are functions of time. */
@@ -24,6 +28,9 @@ export function createDemoTransport(options: DemoOptions = {}): Transport {
   const now = options.now ?? Date.now;
   const answers = options.answers ?? demoAnswers();
   let agents = makeFleet(options.agents ?? agentsOfPage(), now() / 1000);
+
+  const access = new DemoAccess({ agents: () => agents, now, role: options.role ?? roleOfPage() });
+  const config = new DemoConfig({ agents: () => agents, now }).service;
 
   const find = (id: string) => {
     const agent = agents.find((a) => a.id === id);
@@ -50,6 +57,7 @@ export function createDemoTransport(options: DemoOptions = {}): Transport {
       },
       getAgent: ({ id }) => ({ agent: toMessage(find(id), now()) }),
       updateAgent: ({ id, name, labels }) => {
+        access.require(Role.OPERATOR, "FleetService.UpdateAgent");
         const agent = find(id);
         if (name !== undefined) {
           if (name === "" || name.length > 128) {
@@ -68,16 +76,49 @@ export function createDemoTransport(options: DemoOptions = {}): Transport {
           }
           agent.labels = labels.labels;
         }
+        access.record("FleetService.UpdateAgent", `agent:${agent.name}`);
         return { agent: toMessage(agent, now()) };
       },
       removeAgent: ({ id }) => {
-        find(id);
+        access.require(Role.OPERATOR, "FleetService.RemoveAgent");
+        access.record("FleetService.RemoveAgent", `agent:${find(id).name}`);
         agents = agents.filter((agent) => agent.id !== id);
         return {};
       },
+      rotateCredential: ({ id }) => {
+        access.require(Role.OPERATOR, "FleetService.RotateCredential");
+        const agent = find(id);
+        if (agent.pending || agent.downSince !== undefined) {
+          throw new ConnectError("the agent is not connected", Code.FailedPrecondition);
+        }
+        agent.credentialIssuedAt = now() / 1000;
+        access.record("FleetService.RotateCredential", `agent:${agent.name}`);
+        return {};
+      },
+      revokeCredential: ({ id }) => {
+        access.require(Role.OPERATOR, "FleetService.RevokeCredential");
+        const agent = find(id);
+        agent.credentialIssuedAt = null;
+        agent.downSince ??= now() / 1000;
+        access.record("FleetService.RevokeCredential", `agent:${agent.name}`);
+        return { agent: toMessage(agent, now()) };
+      },
     });
 
-    service(ConfigService, new DemoConfig({ agents: () => agents, now }).service);
+    service(AccessService, access.service);
+    service(ConfigService, {
+      ...config,
+      applyConfig: (request, context) => {
+        access.require(Role.OPERATOR, "ConfigService.ApplyConfig");
+        access.record("ConfigService.ApplyConfig", "config", request.message);
+        return config.applyConfig(request, context);
+      },
+      rollBack: (request, context) => {
+        access.require(Role.OPERATOR, "ConfigService.RollBack");
+        access.record("ConfigService.RollBack", "config", request.message);
+        return config.rollBack(request, context);
+      },
+    });
 
     service(QueryService, {
       query: ({ expr, timeMs }) => {
@@ -182,6 +223,12 @@ function stepsOf(startMs: bigint, endMs: bigint, stepMs: bigint): number[] {
 function agentsOfPage(): number {
   const wanted = typeof location === "undefined" ? 0 : Number(new URLSearchParams(location.search).get("agents"));
   return Number.isInteger(wanted) && wanted > 0 && wanted <= 10_000 ? wanted : 24;
+}
+
+/** ?role=viewer and ?role=operator show what those see. */
+function roleOfPage(): Role {
+  const wanted = typeof location === "undefined" ? null : new URLSearchParams(location.search).get("role");
+  return wanted === "viewer" ? Role.VIEWER : wanted === "operator" ? Role.OPERATOR : Role.ADMIN;
 }
 
 function until(ms: number, signal: AbortSignal): Promise<void> {

@@ -50,7 +50,7 @@ export function explain(error: unknown): string {
     case Code.Unauthenticated:
       return "You are signed out.";
     case Code.PermissionDenied:
-      return "You are not allowed to do this.";
+      return failure.rawMessage ? `You may not do this: ${failure.rawMessage}.` : "You may not do this.";
     default:
       return failure.rawMessage || "Something went wrong on the server.";
   }

@@ -2,6 +2,7 @@
 
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { createContext, type ReactNode, useContext, useEffect } from "react";
+import { AccessService } from "@/gen/sonde/v1/access_service_pb";
 import { ConfigService } from "@/gen/sonde/v1/config_service_pb";
 import { FleetService } from "@/gen/sonde/v1/fleet_service_pb";
 import { QueryService } from "@/gen/sonde/v1/query_service_pb";
@@ -13,13 +14,15 @@ export type Runtime = {
   fleet: Client<typeof FleetService>;
   query: Client<typeof QueryService>;
   config: Client<typeof ConfigService>;
+  access: Client<typeof AccessService>;
   watch: WatchHub;
 };
 
 export function createRuntime(transport: Transport): Runtime {
   const query = createClient(QueryService, transport);
   const config = createClient(ConfigService, transport);
-  return { transport, fleet: createClient(FleetService, transport), query, config, watch: new WatchHub(query) };
+  const access = createClient(AccessService, transport);
+  return { transport, fleet: createClient(FleetService, transport), query, config, access, watch: new WatchHub(query) };
 }
 
 const RuntimeContext = createContext<Runtime | null>(null);

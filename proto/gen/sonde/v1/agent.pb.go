@@ -461,8 +461,8 @@ func (x *AgentStatus) GetClone() *Clone {
 }
 
 // Clone is an agent that was copied together with its credential: two processes
-// that say to be the same agent. The one that was connected first keeps the
-// stream, the other is turned away.
+// that say to be the same agent. The one that connected last has the stream,
+// and the other is turned away for as long as it has.
 type Clone struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When it tried last.

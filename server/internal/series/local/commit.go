@@ -39,38 +39,40 @@ func (s *Store) run() {
 	defer close(s.stopped)
 	var spare []*series.Write
 	for {
-		<-s.wake
-		for {
-			s.linger()
-			writes, open := s.take(spare[:0])
-			if len(writes) == 0 {
-				if !open {
-					return
-				}
-				spare = writes
-				break
+		queued, open := s.state()
+		if !queued {
+			if !open {
+				return
 			}
-			for rest := writes; len(rest) > 0; {
-				n := groupLen(rest)
-				s.commitGroup(rest[:n])
-				rest = rest[n:]
-			}
-			clear(writes)
-			spare = writes
+			<-s.wake
+			continue
 		}
+		s.linger()
+		writes := s.take(spare[:0])
+		for rest := writes; len(rest) > 0; {
+			n := groupLen(rest)
+			s.commitGroup(rest[:n])
+			rest = rest[n:]
+		}
+		clear(writes)
+		spare = writes
 	}
 }
 
 // linger waits until the next group may begin: when it is time, or when there is
 // plenty to do, or when the store closes.
 func (s *Store) linger() {
-	wait := time.Until(s.committer.began.Add(s.tuning.pace))
+	now := time.Now()
+	wait := max(s.committer.began.Add(s.tuning.pace).Sub(now), s.tuning.gather)
 	if wait <= 0 {
 		return
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
-	for s.queued.Load() < min(groupSamples, int64(s.options.QueueSamples)/2) && !s.isClosed() {
+	for s.queued.Load() < s.plenty() {
+		if _, open := s.state(); !open {
+			return
+		}
 		select {
 		case <-timer.C:
 			return

@@ -114,10 +114,13 @@ const (
 	// among all, little enough (some 20 ms) that no Write waits long behind
 	// others and that a log needs one new segment at most.
 	groupSamples = 100_000
+	// gather is how long the first Write after a pause waits for others. Agents
+	// measure at the same instants, so that theirs arrive together, and then one
+	// group takes them all.
+	gather = 10 * time.Millisecond
 	// pace is the least time from one group to the next while the queue is
 	// short. A group costs some 130 µs of CPU beside its samples, most of it for
-	// the flush; what arrives over a second then shares 20 of them at most. A
-	// Write that comes after a pause does not wait.
+	// the flush; what arrives over a second then shares 20 of them at most.
 	pace = 50 * time.Millisecond
 )
 

@@ -25,6 +25,7 @@ import (
 type tuning struct {
 	segmentSize int
 	flush       func(*os.File) error
+	gather      time.Duration
 	pace        time.Duration
 }
 
@@ -33,7 +34,7 @@ type tuning struct {
 // reported. Errors: ErrLocked, ErrNotWritable, ErrCorrupt, series.ErrNoSpace.
 func Open(o Options) (*Store, error) {
 	o = o.withDefaults()
-	return open(o, tuning{segmentSize: wlog.DefaultSegmentSize, flush: o.Flush, pace: pace})
+	return open(o, tuning{segmentSize: wlog.DefaultSegmentSize, flush: o.Flush, gather: gather, pace: pace})
 }
 
 func open(o Options, t tuning) (*Store, error) {

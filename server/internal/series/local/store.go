@@ -63,11 +63,17 @@ func (s *Store) Append(ctx context.Context, w *series.Write) error {
 		return series.ErrClosed
 	}
 	s.queue = append(s.queue, w)
-	s.queued.Add(cost)
+	first := len(s.queue) == 1
+	plenty := s.queued.Add(cost) >= s.plenty()
 	s.mu.Unlock()
-	s.signal()
+	if first || plenty {
+		s.signal()
+	}
 	return nil
 }
+
+// plenty is how many queued samples are committed without waiting for more.
+func (s *Store) plenty() int64 { return min(groupSamples, int64(s.options.QueueSamples)/2) }
 
 // cost returns the room that w takes in the queue.
 func (s *Store) cost(w *series.Write) int64 {
@@ -81,18 +87,19 @@ func (s *Store) signal() {
 	}
 }
 
-// take swaps the queue for an empty one and reports whether more may come.
-func (s *Store) take(empty []*series.Write) (writes []*series.Write, open bool) {
+// take swaps the queue for an empty one.
+func (s *Store) take(empty []*series.Write) (writes []*series.Write) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	writes, s.queue = s.queue, empty
-	return writes, !s.closed
+	return writes
 }
 
-func (s *Store) isClosed() bool {
+// state reports whether Writes are queued, and whether more may come.
+func (s *Store) state() (queued, open bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.closed
+	return len(s.queue) > 0, !s.closed
 }
 
 // Queryable returns the samples for queries, until Close.
@@ -107,6 +114,9 @@ func (s *Store) Err() error {
 		return nil
 	}
 }
+
+// Ready returns why the store cannot be used, or nil.
+func (s *Store) Ready(context.Context) error { return s.Err() }
 
 // Wait blocks until the store has failed, and returns why, or until ctx ends,
 // and returns nil.

@@ -9,71 +9,58 @@ import (
 	"sonde.dev/sonde/server/internal/fleet"
 )
 
-// PutJoinToken implements [fleet.Store].
-func (s *Store) PutJoinToken(ctx context.Context, t fleet.JoinToken) error {
-	_, err := s.exec(ctx, `
-		INSERT INTO join_tokens (name, secret, created_at, expires_at, uses_left) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (name) DO UPDATE SET secret = excluded.secret, created_at = excluded.created_at,
-			expires_at = excluded.expires_at, uses_left = excluded.uses_left
-		WHERE secret <> excluded.secret`,
-		t.Name, t.Secret[:], millis(t.CreatedAt), millis(t.ExpiresAt), t.UsesLeft)
-	return err
-}
-
-// PutAPIToken implements [fleet.Store].
-func (s *Store) PutAPIToken(ctx context.Context, t fleet.APIToken) error {
+// CreateLoginCode implements [fleet.Store].
+func (s *Store) CreateLoginCode(ctx context.Context, c fleet.LoginCode) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
-		var before []byte
-		err := tx.QueryRowContext(ctx, "SELECT secret FROM api_tokens WHERE name = ?", t.Name).Scan(&before)
-		switch {
-		case err == nil && [32]byte(before) == t.Secret:
-			return nil
-		case err == nil:
-			_, err := tx.ExecContext(ctx, "DELETE FROM api_tokens WHERE name = ?; DELETE FROM sessions; DELETE FROM login_codes", t.Name)
-			if err != nil {
-				return err
-			}
-		case !errors.Is(err, sql.ErrNoRows):
+		if err := enabled(ctx, tx, c.UserID); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "INSERT INTO api_tokens (name, secret, role, created_at) VALUES (?, ?, ?, ?)",
-			t.Name, t.Secret[:], t.Role, millis(t.CreatedAt))
+		_, err := tx.ExecContext(ctx,
+			"INSERT INTO login_codes (secret, user_id, actor, role, resets_password, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
+			c.Secret[:], userID(c.UserID), c.Actor, c.Role, c.ResetsPassword, millis(c.ExpiresAt))
 		return err
 	})
 }
 
-// APIToken implements [fleet.Store].
-func (s *Store) APIToken(ctx context.Context, secret fleet.Hash) (fleet.APIToken, error) {
-	t := fleet.APIToken{Secret: secret}
-	var createdAt sql.NullInt64
-	err := s.read.QueryRowContext(ctx, "SELECT name, role, created_at FROM api_tokens WHERE secret = ?", secret[:]).
-		Scan(&t.Name, &t.Role, &createdAt)
-	if errors.Is(err, sql.ErrNoRows) {
-		return fleet.APIToken{}, fleet.Errorf(fleet.NotFound, "there is no such API token")
+// enabled returns a NotFound error unless there is a user of an id that may sign
+// in, or the id is empty.
+func enabled(ctx context.Context, tx *sql.Tx, id string) error {
+	if id == "" {
+		return nil
 	}
-	t.CreatedAt = fromMillis(createdAt)
-	return t, s.failure(err)
-}
-
-// CreateLoginCode implements [fleet.Store].
-func (s *Store) CreateLoginCode(ctx context.Context, c fleet.LoginCode) error {
-	_, err := s.exec(ctx, "INSERT INTO login_codes (secret, role, expires_at) VALUES (?, ?, ?)",
-		c.Secret[:], c.Role, millis(c.ExpiresAt))
+	var disabled bool
+	err := tx.QueryRowContext(ctx, "SELECT disabled FROM users WHERE id = ?", id).Scan(&disabled)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return noUser(id)
+	case err == nil && disabled:
+		return fleet.Errorf(fleet.NotFound, "the user is disabled")
+	}
 	return err
 }
+
+// userID is how the id of a user is stored: NULL for nobody.
+func userID(id string) sql.NullString { return sql.NullString{String: id, Valid: id != ""} }
 
 // RedeemLoginCode implements [fleet.Store].
 func (s *Store) RedeemLoginCode(ctx context.Context, code fleet.Hash, session fleet.Session) (fleet.Session, error) {
 	err := s.tx(ctx, func(tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, "DELETE FROM login_codes WHERE secret = ? AND expires_at > ? RETURNING role",
-			code[:], millis(session.CreatedAt)).Scan(&session.Role)
+		var id sql.NullString
+		err := tx.QueryRowContext(ctx, `
+			DELETE FROM login_codes WHERE secret = ? AND expires_at > ? RETURNING user_id, actor, role, resets_password`,
+			code[:], millis(session.CreatedAt)).Scan(&id, &session.Actor, &session.Role, &session.ResetsPassword)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fleet.Errorf(fleet.Unauthenticated, "this sign-in link was used already, or has expired: ask for a new one")
 		}
 		if err != nil {
 			return err
 		}
-		return insertSession(ctx, tx, session)
+		session.UserID = id.String
+		if err := insertSession(ctx, tx, session); err != nil {
+			return err
+		}
+		session, err = scanSession(tx.QueryRowContext(ctx, sessionQuery, session.Secret[:]))
+		return err
 	})
 	if err != nil {
 		return fleet.Session{}, err
@@ -86,22 +73,52 @@ func (s *Store) CreateSession(ctx context.Context, session fleet.Session) error 
 	return s.tx(ctx, func(tx *sql.Tx) error { return insertSession(ctx, tx, session) })
 }
 
+// insertSession stores a session and, for one of a user, that the user signed in.
 func insertSession(ctx context.Context, tx *sql.Tx, session fleet.Session) error {
-	_, err := tx.ExecContext(ctx, "INSERT INTO sessions (secret, id, role, created_at, expires_at) VALUES (?, ?, ?, ?, ?)",
-		session.Secret[:], session.ID, session.Role, millis(session.CreatedAt), millis(session.ExpiresAt))
+	if err := enabled(ctx, tx, session.UserID); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `
+		INSERT INTO sessions (secret, id, user_id, actor, role, resets_password, created_at, expires_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		session.Secret[:], session.ID, userID(session.UserID), session.Actor, session.Role, session.ResetsPassword,
+		millis(session.CreatedAt), millis(session.ExpiresAt))
+	if err != nil || session.UserID == "" {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, "UPDATE users SET last_sign_in_at = ? WHERE id = ?", millis(session.CreatedAt), session.UserID)
 	return err
+}
+
+// sessionQuery selects the session of a secret, with what its user is now.
+const sessionQuery = `
+	SELECT s.secret, s.id, s.user_id, coalesce('user:' || u.name, s.actor), coalesce(u.role, s.role),
+		s.resets_password, s.created_at, s.expires_at
+	FROM sessions s LEFT JOIN users u ON u.id = s.user_id
+	WHERE s.secret = ?`
+
+func scanSession(row scanner) (fleet.Session, error) {
+	var (
+		session              fleet.Session
+		secret               []byte
+		id                   sql.NullString
+		createdAt, expiresAt sql.NullInt64
+	)
+	err := row.Scan(&secret, &session.ID, &id, &session.Actor, &session.Role, &session.ResetsPassword, &createdAt, &expiresAt)
+	if err != nil {
+		return fleet.Session{}, err
+	}
+	session.Secret, session.UserID = fleet.Hash(secret), id.String
+	session.CreatedAt, session.ExpiresAt = fromMillis(createdAt), fromMillis(expiresAt)
+	return session, nil
 }
 
 // Session implements [fleet.Store].
 func (s *Store) Session(ctx context.Context, secret fleet.Hash) (fleet.Session, error) {
-	session := fleet.Session{Secret: secret}
-	var createdAt, expiresAt sql.NullInt64
-	err := s.read.QueryRowContext(ctx, "SELECT id, role, created_at, expires_at FROM sessions WHERE secret = ?", secret[:]).
-		Scan(&session.ID, &session.Role, &createdAt, &expiresAt)
+	session, err := scanSession(s.read.QueryRowContext(ctx, sessionQuery, secret[:]))
 	if errors.Is(err, sql.ErrNoRows) {
 		return fleet.Session{}, noSession()
 	}
-	session.CreatedAt, session.ExpiresAt = fromMillis(createdAt), fromMillis(expiresAt)
 	return session, s.failure(err)
 }
 
@@ -124,14 +141,19 @@ func (s *Store) DeleteSession(ctx context.Context, secret fleet.Hash) error {
 
 // DeleteExpired implements [fleet.Store].
 func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int64, error) {
+	grace := now.Add(-fleet.TokenGrace)
 	var total int64
 	err := s.tx(ctx, func(tx *sql.Tx) error {
-		for _, query := range []string{
-			"DELETE FROM join_tokens WHERE expires_at <= ? OR uses_left = 0",
-			"DELETE FROM login_codes WHERE expires_at <= ?",
-			"DELETE FROM sessions WHERE expires_at <= ?",
+		for _, remove := range []struct {
+			query string
+			until time.Time
+		}{
+			{"DELETE FROM join_tokens WHERE expires_at <= ?1 OR uses_left = 0 AND coalesce(last_used_at, created_at) <= ?1", grace},
+			{"DELETE FROM api_tokens WHERE expires_at <= ?1", grace},
+			{"DELETE FROM login_codes WHERE expires_at <= ?1", now},
+			{"DELETE FROM sessions WHERE expires_at <= ?1", now},
 		} {
-			result, err := tx.ExecContext(ctx, query, now.UnixMilli())
+			result, err := tx.ExecContext(ctx, remove.query, remove.until.UnixMilli())
 			if err != nil {
 				return err
 			}

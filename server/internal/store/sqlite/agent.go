@@ -3,69 +3,89 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"sonde.dev/sonde/server/internal/fleet"
+	"sonde.dev/sonde/server/internal/store/record"
 )
 
-const agentColumns = "id, name, labels, host, enrolled_at, last_seen_at"
+const agentColumns = "id, name, labels, host, enrolled_at, last_seen_at, credential_issued_at, staged_credential IS NOT NULL"
 
 // EnrollAgent implements [fleet.Store].
-func (s *Store) EnrollAgent(ctx context.Context, token fleet.Hash, a fleet.Agent, credential fleet.Hash) (fleet.Agent, error) {
-	err := s.tx(ctx, func(tx *sql.Tx) error {
-		if err := useJoinToken(ctx, tx, token, a.EnrolledAt); err != nil {
+func (s *Store) EnrollAgent(ctx context.Context, token fleet.Hash, a fleet.Agent, credential fleet.Hash) (fleet.Agent, fleet.JoinToken, error) {
+	var used fleet.JoinToken
+	err := s.tx(ctx, func(tx *sql.Tx) (err error) {
+		if used, err = useJoinToken(ctx, tx, token, a.EnrolledAt); err != nil {
 			return err
 		}
-		var count int
-		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM agents").Scan(&count); err != nil {
+		if used.AgentID != "" {
+			a, err = readmit(ctx, tx, used.AgentID, a, credential)
 			return err
 		}
-		if count >= fleet.MaxAgents {
-			return fleet.Errorf(fleet.Limit, "the fleet has %d agents, which is the most: remove some, or revoke the join token if they are not yours", count)
+		if len(used.Labels) > 0 {
+			a.Labels = used.Labels
 		}
-		taken, err := namesLike(ctx, tx, a.Name)
-		if err != nil {
-			return err
-		}
-		a.Name = fleet.FirstFree(a.Name, taken)
-		labels, facts, err := encodeAgent(a.Labels, a.Host)
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx,
-			"INSERT INTO agents ("+agentColumns+", credential) VALUES (?, ?, ?, ?, ?, ?, ?)",
-			a.ID, a.Name, labels, facts, millis(a.EnrolledAt), millis(a.LastSeenAt), credential[:])
-		if err != nil {
-			return err
-		}
-		a, err = scanAgent(tx.QueryRowContext(ctx, "SELECT "+agentColumns+" FROM agents WHERE id = ?", a.ID))
+		a, err = insertAgent(ctx, tx, a, credential)
 		return err
 	})
 	if err != nil {
-		return fleet.Agent{}, err
+		return fleet.Agent{}, fleet.JoinToken{}, err
 	}
-	return a, nil
+	return a, used, nil
 }
 
-func useJoinToken(ctx context.Context, tx *sql.Tx, token fleet.Hash, now time.Time) error {
-	result, err := tx.ExecContext(ctx, `
-		UPDATE join_tokens SET uses_left = uses_left - (uses_left > 0)
-		WHERE secret = ? AND uses_left <> 0 AND (expires_at IS NULL OR expires_at > ?)`,
-		token[:], now.UnixMilli())
+func insertAgent(ctx context.Context, tx *sql.Tx, a fleet.Agent, credential fleet.Hash) (fleet.Agent, error) {
+	var count int
+	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM agents").Scan(&count); err != nil {
+		return a, err
+	}
+	if count >= fleet.MaxAgents {
+		return a, fleet.Errorf(fleet.Limit, "the fleet has %d agents, which is the most: remove some, or revoke the join token if they are not yours", count)
+	}
+	taken, err := namesLike(ctx, tx, a.Name)
 	if err != nil {
-		return err
+		return a, err
 	}
-	n, err := result.RowsAffected()
+	a.Name = fleet.FirstFree(a.Name, taken)
+	labels, facts, err := record.EncodeAgent(a.Labels, a.Host)
 	if err != nil {
-		return err
+		return a, err
 	}
-	if n == 0 {
-		return fleet.Errorf(fleet.Unauthenticated, "the join token is unknown, used up or expired: take the one of this server")
+	_, err = tx.ExecContext(ctx,
+		"INSERT INTO agents (id, name, labels, host, enrolled_at, last_seen_at, credential, credential_issued_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		a.ID, a.Name, labels, facts, millis(a.EnrolledAt), millis(a.LastSeenAt), credential[:], millis(a.EnrolledAt))
+	if err != nil {
+		return a, err
 	}
-	return nil
+	return scanAgent(tx.QueryRowContext(ctx, "SELECT "+agentColumns+" FROM agents WHERE id = ?", a.ID))
+}
+
+// readmit gives an agent that is known a new credential.
+func readmit(ctx context.Context, tx *sql.Tx, id string, as fleet.Agent, credential fleet.Hash) (fleet.Agent, error) {
+	_, facts, err := record.EncodeAgent(nil, as.Host)
+	if err != nil {
+		return fleet.Agent{}, err
+	}
+	return scanAgent(tx.QueryRowContext(ctx,
+		`UPDATE agents SET host = ?, credential = ?, credential_issued_at = ?, staged_credential = NULL, staged_at = NULL
+		WHERE id = ? RETURNING `+agentColumns, facts, credential[:], millis(as.EnrolledAt), id))
+}
+
+// useJoinToken takes one use of a token, and returns it as it was before.
+func useJoinToken(ctx context.Context, tx *sql.Tx, secret fleet.Hash, now time.Time) (fleet.JoinToken, error) {
+	t, err := scanJoinToken(tx.QueryRowContext(ctx, "SELECT "+joinTokenColumns+` FROM join_tokens
+		WHERE secret = ? AND uses_left <> 0 AND (expires_at IS NULL OR expires_at > ?)`, secret[:], now.UnixMilli()))
+	if errors.Is(err, sql.ErrNoRows) {
+		return t, fleet.Errorf(fleet.Unauthenticated, "the join token is unknown, used up or expired: take the one of this server")
+	}
+	if err != nil {
+		return t, err
+	}
+	_, err = tx.ExecContext(ctx,
+		"UPDATE join_tokens SET uses_left = uses_left - (uses_left > 0), uses = uses + 1, last_used_at = ? WHERE secret = ?",
+		millis(now), secret[:])
+	return t, err
 }
 
 // namesLike returns the names that [fleet.FirstFree] may meet.
@@ -90,7 +110,7 @@ func namesLike(ctx context.Context, tx *sql.Tx, base string) (map[string]bool, e
 
 // AgentByCredential implements [fleet.Store].
 func (s *Store) AgentByCredential(ctx context.Context, credential fleet.Hash) (fleet.Agent, error) {
-	a, err := scanAgent(s.read.QueryRowContext(ctx, "SELECT "+agentColumns+" FROM agents WHERE credential = ?", credential[:]))
+	a, err := scanAgent(s.read.QueryRowContext(ctx, "SELECT "+agentColumns+" FROM agents WHERE credential = ?1 OR staged_credential = ?1", credential[:]))
 	if errors.Is(err, sql.ErrNoRows) {
 		return a, fleet.Errorf(fleet.NotFound, "there is no agent with this credential")
 	}
@@ -114,19 +134,7 @@ func noAgent(id string) error {
 func (s *Store) Agents(ctx context.Context, after string, limit int) ([]fleet.Agent, error) {
 	rows, err := s.read.QueryContext(ctx,
 		"SELECT "+agentColumns+" FROM agents WHERE name > ? ORDER BY name LIMIT ?", after, limit)
-	if err != nil {
-		return nil, s.failure(err)
-	}
-	defer rows.Close()
-	var agents []fleet.Agent
-	for rows.Next() {
-		a, err := scanAgent(rows)
-		if err != nil {
-			return nil, s.failure(err)
-		}
-		agents = append(agents, a)
-	}
-	return agents, s.failure(rows.Err())
+	return collect(s, rows, err, scanAgent)
 }
 
 // UpdateAgent implements [fleet.Store].
@@ -147,7 +155,7 @@ func (s *Store) UpdateAgent(ctx context.Context, id string, change fleet.Change)
 		if change.Labels != nil {
 			a.Labels = change.Labels
 		}
-		labels, facts, err := encodeAgent(a.Labels, a.Host)
+		labels, facts, err := record.EncodeAgent(a.Labels, a.Host)
 		if err != nil {
 			return err
 		}
@@ -185,7 +193,7 @@ func (s *Store) SeeAgents(ctx context.Context, sightings []fleet.Sighting) error
 		for _, sighting := range sightings {
 			var facts sql.NullString
 			if sighting.Host != nil {
-				_, text, err := encodeAgent(nil, *sighting.Host)
+				_, text, err := record.EncodeAgent(nil, *sighting.Host)
 				if err != nil {
 					return err
 				}
@@ -199,71 +207,18 @@ func (s *Store) SeeAgents(ctx context.Context, sightings []fleet.Sighting) error
 	})
 }
 
-// host is the form of [fleet.HostFacts] in the database, which outlives the
-// one in the program.
-type host struct {
-	Hostname     string `json:"hostname,omitempty"`
-	OS           string `json:"os,omitempty"`
-	Arch         string `json:"arch,omitempty"`
-	Kernel       string `json:"kernel,omitempty"`
-	OSRelease    string `json:"os_release,omitempty"`
-	CPUModel     string `json:"cpu_model,omitempty"`
-	CPUCount     uint32 `json:"cpu_count,omitempty"`
-	MemoryBytes  uint64 `json:"memory_bytes,omitempty"`
-	Container    string `json:"container,omitempty"`
-	BootedAtMS   *int64 `json:"booted_at_ms,omitempty"`
-	AgentVersion string `json:"agent_version,omitempty"`
-}
-
-// encodeAgent returns labels and facts as the JSON that their columns hold.
-func encodeAgent(labels map[string]string, f fleet.HostFacts) (labelsJSON, hostJSON string, err error) {
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	h := host{
-		Hostname: f.Hostname, OS: f.OS, Arch: f.Arch, Kernel: f.Kernel, OSRelease: f.OSRelease,
-		CPUModel: f.CPUModel, CPUCount: f.CPUCount, MemoryBytes: f.MemoryBytes,
-		Container: f.Container, AgentVersion: f.AgentVersion,
-	}
-	if !f.BootedAt.IsZero() {
-		h.BootedAtMS = new(f.BootedAt.UnixMilli())
-	}
-	l, err := json.Marshal(labels)
-	if err != nil {
-		return "", "", fmt.Errorf("encoding labels: %w", err)
-	}
-	b, err := json.Marshal(h)
-	if err != nil {
-		return "", "", fmt.Errorf("encoding host facts: %w", err)
-	}
-	return string(l), string(b), nil
-}
-
-// scanAgent reads a row of agentColumns, from a *sql.Row or *sql.Rows.
-func scanAgent(row interface{ Scan(...any) error }) (fleet.Agent, error) {
+// scanAgent reads a row of agentColumns.
+func scanAgent(row scanner) (fleet.Agent, error) {
 	var (
 		a                    fleet.Agent
 		labels, facts        []byte
 		enrolledAt, lastSeen sql.NullInt64
-		h                    host
+		issuedAt             sql.NullInt64
 	)
-	if err := row.Scan(&a.ID, &a.Name, &labels, &facts, &enrolledAt, &lastSeen); err != nil {
+	if err := row.Scan(&a.ID, &a.Name, &labels, &facts, &enrolledAt, &lastSeen, &issuedAt, &a.CredentialStaged); err != nil {
 		return fleet.Agent{}, err
 	}
-	if err := json.Unmarshal(labels, &a.Labels); err != nil {
-		return fleet.Agent{}, fmt.Errorf("labels of agent %s: %w", a.ID, err)
-	}
-	if err := json.Unmarshal(facts, &h); err != nil {
-		return fleet.Agent{}, fmt.Errorf("host facts of agent %s: %w", a.ID, err)
-	}
-	a.EnrolledAt, a.LastSeenAt = fromMillis(enrolledAt), fromMillis(lastSeen)
-	a.Host = fleet.HostFacts{
-		Hostname: h.Hostname, OS: h.OS, Arch: h.Arch, Kernel: h.Kernel, OSRelease: h.OSRelease,
-		CPUModel: h.CPUModel, CPUCount: h.CPUCount, MemoryBytes: h.MemoryBytes,
-		Container: h.Container, AgentVersion: h.AgentVersion,
-	}
-	if h.BootedAtMS != nil {
-		a.Host.BootedAt = time.UnixMilli(*h.BootedAtMS).UTC()
-	}
-	return a, nil
+	a.EnrolledAt, a.LastSeenAt, a.CredentialIssuedAt = fromMillis(enrolledAt), fromMillis(lastSeen), fromMillis(issuedAt)
+	err := record.DecodeAgent(&a, labels, facts)
+	return a, err
 }

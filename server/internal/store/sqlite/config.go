@@ -52,12 +52,23 @@ func (s *Store) CreateRevision(ctx context.Context, base uint64, ended fleet.Rol
 
 // MoveRollout implements [fleet.Store].
 func (s *Store) MoveRollout(ctx context.Context, number uint64, r fleet.Rollout) error {
-	n, err := s.exec(ctx, "UPDATE config_revisions SET rollout_state = ?, rollout_step = ?, rollout_reason = ? WHERE number = ?",
-		r.State, r.Step, r.Reason, number)
-	if err == nil && n == 0 {
-		return noRevision(number)
-	}
-	return err
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		var state fleet.RolloutState
+		var step uint32
+		err := tx.QueryRowContext(ctx, "SELECT rollout_state, rollout_step FROM config_revisions WHERE number = ?", number).Scan(&state, &step)
+		if errors.Is(err, sql.ErrNoRows) {
+			return noRevision(number)
+		}
+		if err != nil {
+			return err
+		}
+		if state != fleet.RolloutRunning || step > r.Step {
+			return fleet.RolloutMoved(number)
+		}
+		_, err = tx.ExecContext(ctx, "UPDATE config_revisions SET rollout_state = ?, rollout_step = ?, rollout_reason = ? WHERE number = ?",
+			r.State, r.Step, r.Reason, number)
+		return err
+	})
 }
 
 func noRevision(number uint64) error {
@@ -135,9 +146,13 @@ func scanRevision(row interface{ Scan(...any) error }, behind ...any) (fleet.Rev
 func (s *Store) PutConfigStatuses(ctx context.Context, statuses []fleet.ConfigStatus) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		stmt, err := tx.PrepareContext(ctx, `
-			INSERT OR REPLACE INTO agent_config_state
+			INSERT INTO agent_config_state
 				(agent_id, revision, desired_hash, in_force_hash, state, errors, changed_at)
-			SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM agents WHERE id = ?1`)
+			SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM agents WHERE id = ?1
+			ON CONFLICT (agent_id) DO UPDATE SET revision = excluded.revision, desired_hash = excluded.desired_hash,
+				in_force_hash = excluded.in_force_hash, state = excluded.state, errors = excluded.errors,
+				changed_at = excluded.changed_at
+			WHERE excluded.revision >= agent_config_state.revision`)
 		if err != nil {
 			return err
 		}

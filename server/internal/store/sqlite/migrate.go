@@ -5,12 +5,10 @@ import (
 	"database/sql"
 	"embed"
 	"fmt"
-	"io/fs"
-	"strconv"
-	"strings"
 	"time"
 
 	"sonde.dev/sonde/server/internal/fleet"
+	"sonde.dev/sonde/server/internal/store/migration"
 )
 
 // applicationID marks a file as ours, in the field of SQLite's header that is
@@ -20,41 +18,10 @@ const applicationID = 0x736f6e64
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// migration is one step of the schema. A step that was released never changes:
-// what is wrong with it is put right by the next.
-type migration struct {
-	version int
-	name    string
-	sql     string
-}
-
-// migrations returns the steps in their order. They are numbered from 1 without
-// holes; a file that is not is a mistake of ours, which a test finds.
-func migrations() ([]migration, error) {
-	paths, err := fs.Glob(migrationFiles, "migrations/*.sql")
-	if err != nil {
-		return nil, err
-	}
-	var steps []migration
-	for i, path := range paths {
-		number, name, ok := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(path, "migrations/"), ".sql"), "_")
-		version, err := strconv.Atoi(number)
-		if !ok || err != nil || version != i+1 {
-			return nil, fmt.Errorf("migration %s: want number %04d", path, i+1)
-		}
-		text, err := fs.ReadFile(migrationFiles, path)
-		if err != nil {
-			return nil, err
-		}
-		steps = append(steps, migration{version: version, name: name, sql: string(text)})
-	}
-	return steps, nil
-}
-
 // migrate brings the schema up to date. Each step is one transaction, together
 // with the row that records it: a crash leaves a whole number of steps.
 func (s *Store) migrate(ctx context.Context) error {
-	steps, err := migrations()
+	steps, err := migration.Steps(migrationFiles)
 	if err != nil {
 		return err
 	}
@@ -64,7 +31,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	for _, step := range steps {
 		err := s.tx(ctx, func(tx *sql.Tx) error { return apply(ctx, tx, step) })
 		if err != nil {
-			return fmt.Errorf("migration %d (%s): %w", step.version, step.name, err)
+			return fmt.Errorf("migration %d (%s): %w", step.Version, step.Name, err)
 		}
 	}
 	var version int
@@ -107,16 +74,16 @@ func (s *Store) claim(ctx context.Context) func(*sql.Tx) error {
 	}
 }
 
-func apply(ctx context.Context, tx *sql.Tx, step migration) error {
+func apply(ctx context.Context, tx *sql.Tx, step migration.Step) error {
 	var done bool
-	err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM migrations WHERE version = ?)", step.version).Scan(&done)
+	err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM migrations WHERE version = ?)", step.Version).Scan(&done)
 	if err != nil || done {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, step.sql); err != nil {
+	if _, err := tx.ExecContext(ctx, step.SQL); err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, "INSERT INTO migrations (version, name, applied_at) VALUES (?, ?, ?)",
-		step.version, step.name, time.Now().UnixMilli())
+		step.Version, step.Name, time.Now().UnixMilli())
 	return err
 }

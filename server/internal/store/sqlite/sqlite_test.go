@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"sonde.dev/sonde/server/internal/fleet"
+	"sonde.dev/sonde/server/internal/store/migration"
 	"sonde.dev/sonde/server/internal/store/storetest"
 )
 
@@ -45,7 +46,7 @@ func enroll(t testing.TB, s *Store, id string) error {
 	if err := s.PutJoinToken(t.Context(), anyone); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.EnrollAgent(t.Context(), anyone.Secret, fleet.Agent{ID: id, Name: id, EnrolledAt: time.UnixMilli(1)}, fleet.Hash{2})
+	_, _, err := s.EnrollAgent(t.Context(), anyone.Secret, fleet.Agent{ID: id, Name: id, EnrolledAt: time.UnixMilli(1)}, fleet.Hash{2})
 	return err
 }
 
@@ -265,7 +266,7 @@ func TestDiskFull(t *testing.T) {
 	var err error
 	for i := range 1000 {
 		a := fleet.Agent{ID: fmt.Sprint(i), Name: fmt.Sprint(i), EnrolledAt: time.UnixMilli(1), Host: fleet.HostFacts{CPUModel: strings.Repeat("x", 256)}}
-		if _, err = s.EnrollAgent(t.Context(), anyone.Secret, a, fleet.Hash{byte(i), byte(i >> 8), 1}); err != nil {
+		if _, _, err = s.EnrollAgent(t.Context(), anyone.Secret, a, fleet.Hash{byte(i), byte(i >> 8), 1}); err != nil {
 			break
 		}
 	}
@@ -306,7 +307,7 @@ func TestLockedByAnother(t *testing.T) {
 // A step that fails leaves neither half of itself nor a mark that it was done.
 func TestMigrationIsAtomic(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "fleet.db"))
-	step := migration{version: 999, name: "broken", sql: "CREATE TABLE half (x INTEGER) STRICT; INSERT INTO nowhere VALUES (1)"}
+	step := migration.Step{Version: 999, Name: "broken", SQL: "CREATE TABLE half (x INTEGER) STRICT; INSERT INTO nowhere VALUES (1)"}
 	err := s.tx(t.Context(), func(tx *sql.Tx) error { return apply(t.Context(), tx, step) })
 	if err == nil {
 		t.Fatal("a broken step was applied")
@@ -319,7 +320,7 @@ func TestMigrationIsAtomic(t *testing.T) {
 }
 
 func TestMigrationsAreNumbered(t *testing.T) {
-	steps, err := migrations()
+	steps, err := migration.Steps(migrationFiles)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,7 +340,7 @@ func BenchmarkEnroll(b *testing.B) {
 	for b.Loop() {
 		i++
 		a := fleet.Agent{ID: fmt.Sprint(i), Name: fmt.Sprint(i), EnrolledAt: time.UnixMilli(1)}
-		if _, err := s.EnrollAgent(b.Context(), anyone.Secret, a, fleet.Hash{byte(i), byte(i >> 8), byte(i >> 16), 1}); err != nil {
+		if _, _, err := s.EnrollAgent(b.Context(), anyone.Secret, a, fleet.Hash{byte(i), byte(i >> 8), byte(i >> 16), 1}); err != nil {
 			b.Fatal(err)
 		}
 	}

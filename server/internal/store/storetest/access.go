@@ -9,7 +9,7 @@ import (
 )
 
 func session(n byte, expires time.Time) fleet.Session {
-	return fleet.Session{ID: string('a' + rune(n)), Secret: hash(n), Role: fleet.Admin, CreatedAt: now, ExpiresAt: expires}
+	return fleet.Session{ID: string('a' + rune(n)), Secret: hash(n), Actor: "link", Role: fleet.Admin, CreatedAt: now, ExpiresAt: expires}
 }
 
 func testAPITokenReplaced(t *testing.T, s fleet.Store) {
@@ -47,7 +47,7 @@ func testAPITokenReplaced(t *testing.T, s fleet.Store) {
 }
 
 func testLoginCode(t *testing.T, s fleet.Store) {
-	must(t, s.CreateLoginCode(t.Context(), fleet.LoginCode{Secret: hash(1), Role: fleet.Admin, ExpiresAt: now.Add(time.Millisecond)}))
+	must(t, s.CreateLoginCode(t.Context(), fleet.LoginCode{Secret: hash(1), Actor: "link", Role: fleet.Admin, ExpiresAt: now.Add(time.Millisecond)}))
 	must(t, s.CreateLoginCode(t.Context(), fleet.LoginCode{Secret: hash(2), Role: fleet.Admin, ExpiresAt: now}))
 
 	wanted := session(7, now.Add(time.Hour))
@@ -115,26 +115,33 @@ func testDeleteExpired(t *testing.T, s fleet.Store) {
 		n := byte(1 + i)
 		must(t, s.CreateSession(t.Context(), session(n, expires)))
 		must(t, s.CreateLoginCode(t.Context(), fleet.LoginCode{Secret: hash(n), Role: fleet.Admin, ExpiresAt: expires}))
-		must(t, s.PutJoinToken(t.Context(), fleet.JoinToken{Name: expires.String(), Secret: hash(n), CreatedAt: now, ExpiresAt: expires, UsesLeft: -1}))
+		must(t, s.CreateJoinToken(t.Context(), fleet.JoinToken{Name: expires.String(), Secret: hash(n), CreatedAt: now, ExpiresAt: expires, UsesLeft: -1}))
+		must(t, s.CreateAPIToken(t.Context(), fleet.APIToken{Name: expires.String(), Secret: hash(n), Role: fleet.Viewer, CreatedAt: now, ExpiresAt: expires}))
 	}
-	must(t, s.PutJoinToken(t.Context(), fleet.JoinToken{Name: "used up", Secret: hash(8), CreatedAt: now}))
+	must(t, s.CreateJoinToken(t.Context(), fleet.JoinToken{Name: "once", Secret: hash(8), CreatedAt: now, UsesLeft: 1}))
+	_, _, err := s.EnrollAgent(t.Context(), hash(8), fleet.Agent{ID: "once", Name: "once", EnrolledAt: now}, hash(20))
+	must(t, err)
 	putToken(t, s)
 
-	n, err := s.DeleteExpired(t.Context(), now)
-	must(t, err)
-	if n != 4 {
-		t.Errorf("deleted %d rows, want 4", n)
+	deleted := func(at time.Time, want int64) {
+		t.Helper()
+		if n, err := s.DeleteExpired(t.Context(), at); n != want || err != nil {
+			t.Errorf("deleted %d rows at %v, want %d; %v", n, at, want, err)
+		}
 	}
+	deleted(now, 2) // a session and a code: tokens are listed for a while
+	deleted(now, 0)
 	_, err = s.Session(t.Context(), hash(1))
 	wantCode(t, err, fleet.NotFound)
 	_, err = s.Session(t.Context(), hash(2))
 	must(t, err)
-	_, err = s.RedeemLoginCode(t.Context(), hash(2), session(9, now.Add(time.Hour)))
+	_, err = s.RedeemLoginCode(t.Context(), hash(2), session(9, now.Add(time.Hour*1000)))
 	must(t, err)
-	_, err = s.EnrollAgent(t.Context(), hash(2), fleet.Agent{ID: "a", Name: "a", EnrolledAt: now}, hash(30))
+	deleted(now.Add(fleet.TokenGrace), 4) // the other session, a token of each kind, the one used up
+	tokens, err := s.JoinTokens(t.Context())
 	must(t, err)
-	enroll(t, s, 31, "b")
-	if n, err = s.DeleteExpired(t.Context(), now); n != 0 || err != nil {
-		t.Errorf("deleting again: %d rows, %v", n, err)
+	if len(tokens) != 2 {
+		t.Errorf("%d join tokens are left, want 2", len(tokens))
 	}
+	enroll(t, s, 31, "b")
 }

@@ -56,25 +56,27 @@ func testRevisionRoundTrip(t *testing.T, s fleet.Store) {
 
 func testRevisionConflict(t *testing.T, s fleet.Store) {
 	wantCode(t, s.CreateRevision(t.Context(), 1, fleet.Rollout{}, revision(2, fleet.RolloutDone), fullConfig), fleet.Conflict)
-	const tries = 8
-	var wg sync.WaitGroup
-	errs := make([]error, tries)
-	for i := range tries {
-		wg.Go(func() {
-			errs[i] = s.CreateRevision(t.Context(), 0, fleet.Rollout{}, revision(1, fleet.RolloutDone), fullConfig)
-		})
-	}
-	wg.Wait()
-	made := 0
-	for _, err := range errs {
-		if err == nil {
-			made++
-			continue
+	const tries, rounds = 8, 5
+	for base := range uint64(rounds) {
+		var wg sync.WaitGroup
+		errs := make([]error, tries)
+		for i := range tries {
+			wg.Go(func() {
+				errs[i] = s.CreateRevision(t.Context(), base, fleet.Rollout{}, revision(base+1, fleet.RolloutDone), fullConfig)
+			})
 		}
-		wantCode(t, err, fleet.Conflict)
-	}
-	if made != 1 {
-		t.Errorf("%d of %d revisions came behind the same one", made, tries)
+		wg.Wait()
+		made := 0
+		for _, err := range errs {
+			if err == nil {
+				made++
+				continue
+			}
+			wantCode(t, err, fleet.Conflict)
+		}
+		if made != 1 {
+			t.Errorf("%d of %d revisions came behind revision %d", made, tries, base)
+		}
 	}
 }
 
@@ -87,11 +89,14 @@ func testRollout(t *testing.T, s fleet.Store) {
 	wantSame(t, got.Rollout, moved)
 	wantSame(t, config, fullConfig)
 	wantCode(t, s.MoveRollout(t.Context(), 2, moved), fleet.NotFound)
+	// Who lost the lease is late.
+	wantCode(t, s.MoveRollout(t.Context(), 1, fleet.Rollout{State: fleet.RolloutRunning, Step: 2}), fleet.Conflict)
 
 	// A rollout that runs ends with the next revision, one that is done does not.
 	ended := fleet.Rollout{State: fleet.RolloutSuperseded, Step: 3}
 	must(t, s.CreateRevision(t.Context(), 1, ended, revision(2, fleet.RolloutDone), fullConfig))
 	must(t, s.CreateRevision(t.Context(), 2, ended, revision(3, fleet.RolloutDone), fullConfig))
+	wantCode(t, s.MoveRollout(t.Context(), 1, fleet.Rollout{State: fleet.RolloutDone, Step: 4}), fleet.Conflict)
 	list, err := s.Revisions(t.Context(), 0, 10)
 	must(t, err)
 	first := revision(1, "")
@@ -142,6 +147,18 @@ func testConfigStatuses(t *testing.T, s fleet.Store) {
 		byID[c.AgentID] = c
 	}
 	wantSame(t, byID, map[string]fleet.ConfigStatus{"agent-1": full, "agent-2": bare})
+
+	// What is said of an earlier revision comes late.
+	late := full
+	late.Revision, late.State = 8, fleet.ConfigApplied
+	must(t, s.PutConfigStatuses(t.Context(), []fleet.ConfigStatus{late}))
+	got, err = s.ConfigStatuses(t.Context())
+	must(t, err)
+	for _, c := range got {
+		if c.AgentID == "agent-1" {
+			wantSame(t, c, full)
+		}
+	}
 
 	must(t, errors.Join(s.DeleteAgent(t.Context(), "agent-1"), s.DeleteAgent(t.Context(), "agent-2")))
 	got, err = s.ConfigStatuses(t.Context())

@@ -43,6 +43,17 @@ func Run(t *testing.T, open func(t *testing.T) fleet.Store) {
 		{"LoginCodeConcurrently", testLoginCodeConcurrently},
 		{"Session", testSession},
 		{"DeleteExpired", testDeleteExpired},
+		{"Credentials", testCredentials},
+		{"JoinTokens", testJoinTokens},
+		{"JoinTokenGivesLabels", testJoinTokenGivesLabels},
+		{"JoinTokenReadmits", testJoinTokenReadmits},
+		{"APITokens", testAPITokens},
+		{"APITokenTakesSessions", testAPITokenTakesSessions},
+		{"Users", testUsers},
+		{"UserSessions", testUserSessions},
+		{"SetPassword", testSetPassword},
+		{"SignInExternal", testSignInExternal},
+		{"Audit", testAudit},
 		{"RevisionRoundTrip", testRevisionRoundTrip},
 		{"RevisionConflict", testRevisionConflict},
 		{"Rollout", testRollout},
@@ -89,7 +100,7 @@ func wantSame(t *testing.T, got, want any) {
 // enroll takes in agent number n, which has credential hash(n).
 func enroll(t *testing.T, s fleet.Store, n byte, name string) fleet.Agent {
 	t.Helper()
-	a, err := s.EnrollAgent(t.Context(), anyone, fleet.Agent{ID: fmt.Sprintf("agent-%d", n), Name: name, EnrolledAt: now}, hash(n))
+	a, _, err := s.EnrollAgent(t.Context(), anyone, fleet.Agent{ID: fmt.Sprintf("agent-%d", n), Name: name, EnrolledAt: now}, hash(n))
 	must(t, err)
 	return a
 }
@@ -118,8 +129,9 @@ func testAgentRoundTrip(t *testing.T, s fleet.Store) {
 		{ID: "epoch", Name: "epoch", EnrolledAt: time.UnixMilli(0).UTC(), LastSeenAt: time.UnixMilli(-1).UTC(), Host: fleet.HostFacts{BootedAt: time.UnixMilli(0).UTC()}},
 	} {
 		credential := hash(want.ID[0])
-		got, err := s.EnrollAgent(t.Context(), anyone, want, credential)
+		got, _, err := s.EnrollAgent(t.Context(), anyone, want, credential)
 		must(t, err)
+		want.CredentialIssuedAt = want.EnrolledAt
 		wantSame(t, got, want)
 		got, err = s.Agent(t.Context(), want.ID)
 		must(t, err)
@@ -169,22 +181,29 @@ func testNamesAreNumbered(t *testing.T, s fleet.Store) {
 	}
 }
 
+// Names are free for one agent at a time also where nothing else, such as a
+// token that is used by all, keeps agents apart.
 func testEnrollConcurrently(t *testing.T, s fleet.Store) {
-	putToken(t, s)
-	const agents = 32
-	var wg sync.WaitGroup
-	errs := make([]error, agents)
+	const agents, rounds = 16, 3
 	for i := range agents {
-		wg.Go(func() {
-			_, errs[i] = s.EnrollAgent(t.Context(), anyone, fleet.Agent{ID: fmt.Sprint(i), Name: "web", EnrolledAt: now}, hash(byte(i+1)))
-		})
+		must(t, s.PutJoinToken(t.Context(), fleet.JoinToken{Name: fmt.Sprint(i), Secret: hash(byte(100 + i)), CreatedAt: now, UsesLeft: -1}))
 	}
-	wg.Wait()
-	must(t, errors.Join(errs...))
-	got, err := s.Agents(t.Context(), "", agents+1)
+	for round := range rounds {
+		var wg sync.WaitGroup
+		errs := make([]error, agents)
+		for i := range agents {
+			wg.Go(func() {
+				n := round*agents + i
+				_, _, errs[i] = s.EnrollAgent(t.Context(), hash(byte(100+i)), fleet.Agent{ID: fmt.Sprint(n), Name: "web", EnrolledAt: now}, hash(byte(n+1)))
+			})
+		}
+		wg.Wait()
+		must(t, errors.Join(errs...))
+	}
+	got, err := s.Agents(t.Context(), "", rounds*agents+1)
 	must(t, err)
 	want := []string{"web"}
-	for i := 2; i <= agents; i++ {
+	for i := 2; i <= rounds*agents; i++ {
 		want = append(want, fmt.Sprintf("web-%d", i))
 	}
 	slices.Sort(want)
@@ -199,7 +218,7 @@ func testJoinTokenUses(t *testing.T, s fleet.Store) {
 	errs := make([]error, tries)
 	for i := range tries {
 		wg.Go(func() {
-			_, errs[i] = s.EnrollAgent(t.Context(), token, fleet.Agent{ID: fmt.Sprint(i), Name: "a", EnrolledAt: now}, hash(byte(i+1)))
+			_, _, errs[i] = s.EnrollAgent(t.Context(), token, fleet.Agent{ID: fmt.Sprint(i), Name: "a", EnrolledAt: now}, hash(byte(i+1)))
 		})
 	}
 	wg.Wait()
@@ -214,14 +233,14 @@ func testJoinTokenUses(t *testing.T, s fleet.Store) {
 	if enrolled != 2 {
 		t.Errorf("%d agents enrolled with a token for 2", enrolled)
 	}
-	_, err := s.EnrollAgent(t.Context(), hash(201), fleet.Agent{ID: "x", Name: "x", EnrolledAt: now}, hash(100))
+	_, _, err := s.EnrollAgent(t.Context(), hash(201), fleet.Agent{ID: "x", Name: "x", EnrolledAt: now}, hash(100))
 	wantCode(t, err, fleet.Unauthenticated)
 }
 
 func testJoinTokenExpiry(t *testing.T, s fleet.Store) {
 	must(t, s.PutJoinToken(t.Context(), fleet.JoinToken{Name: "short", Secret: anyone, CreatedAt: now, ExpiresAt: now.Add(time.Millisecond), UsesLeft: -1}))
 	enroll(t, s, 1, "in-time")
-	_, err := s.EnrollAgent(t.Context(), anyone, fleet.Agent{ID: "x", Name: "x", EnrolledAt: now.Add(time.Millisecond)}, hash(2))
+	_, _, err := s.EnrollAgent(t.Context(), anyone, fleet.Agent{ID: "x", Name: "x", EnrolledAt: now.Add(time.Millisecond)}, hash(2))
 	wantCode(t, err, fleet.Unauthenticated)
 }
 
@@ -231,11 +250,11 @@ func testJoinTokenReplaced(t *testing.T, s fleet.Store) {
 	enroll(t, s, 1, "a")
 	// The same secret again gives no use back.
 	must(t, s.PutJoinToken(t.Context(), first))
-	_, err := s.EnrollAgent(t.Context(), anyone, fleet.Agent{ID: "b", Name: "b", EnrolledAt: now}, hash(2))
+	_, _, err := s.EnrollAgent(t.Context(), anyone, fleet.Agent{ID: "b", Name: "b", EnrolledAt: now}, hash(2))
 	wantCode(t, err, fleet.Unauthenticated)
 
 	must(t, s.PutJoinToken(t.Context(), fleet.JoinToken{Name: "same", Secret: hash(9), CreatedAt: now, UsesLeft: 1}))
-	_, err = s.EnrollAgent(t.Context(), hash(9), fleet.Agent{ID: "b", Name: "b", EnrolledAt: now}, hash(2))
+	_, _, err = s.EnrollAgent(t.Context(), hash(9), fleet.Agent{ID: "b", Name: "b", EnrolledAt: now}, hash(2))
 	must(t, err)
 }
 
@@ -277,7 +296,7 @@ func testUpdateAgent(t *testing.T, s fleet.Store) {
 	} {
 		got, renamed, err := s.UpdateAgent(t.Context(), "agent-1", test.change)
 		must(t, err)
-		want := fleet.Agent{ID: "agent-1", Name: test.name, Labels: test.labels, EnrolledAt: now}
+		want := fleet.Agent{ID: "agent-1", Name: test.name, Labels: test.labels, EnrolledAt: now, CredentialIssuedAt: now}
 		wantSame(t, got, want)
 		if renamed != test.renamed {
 			t.Errorf("change %+v: renamed is %t", test.change, renamed)
@@ -291,7 +310,7 @@ func testUpdateAgent(t *testing.T, s fleet.Store) {
 	wantCode(t, err, fleet.Exists)
 	got, err := s.Agent(t.Context(), "agent-1")
 	must(t, err)
-	wantSame(t, got, fleet.Agent{ID: "agent-1", Name: "uno", EnrolledAt: now})
+	wantSame(t, got, fleet.Agent{ID: "agent-1", Name: "uno", EnrolledAt: now, CredentialIssuedAt: now})
 }
 
 func testDeleteAgent(t *testing.T, s fleet.Store) {
@@ -314,7 +333,7 @@ func testSeeAgents(t *testing.T, s fleet.Store) {
 	}))
 	got, err := s.Agent(t.Context(), "agent-1")
 	must(t, err)
-	wantSame(t, got, fleet.Agent{ID: "agent-1", Name: "one", Host: facts, EnrolledAt: now, LastSeenAt: now.Add(time.Minute)})
+	wantSame(t, got, fleet.Agent{ID: "agent-1", Name: "one", Host: facts, EnrolledAt: now, CredentialIssuedAt: now, LastSeenAt: now.Add(time.Minute)})
 }
 
 func testCancelled(t *testing.T, s fleet.Store) {
@@ -328,4 +347,64 @@ func testCancelled(t *testing.T, s fleet.Store) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("writing: got %v, want context.Canceled", err)
 	}
+}
+
+func testCredentials(t *testing.T, s fleet.Store) {
+	putToken(t, s)
+	agent := enroll(t, s, 1, "web")
+	enroll(t, s, 2, "other")
+	has := func(credential fleet.Hash, issued time.Time, staged bool) {
+		t.Helper()
+		got, err := s.AgentByCredential(t.Context(), credential)
+		must(t, err)
+		want := agent
+		want.CredentialIssuedAt, want.CredentialStaged = issued, staged
+		wantSame(t, got, want)
+	}
+	lost := func(credential fleet.Hash) {
+		t.Helper()
+		_, err := s.AgentByCredential(t.Context(), credential)
+		wantCode(t, err, fleet.NotFound)
+	}
+	later := now.Add(time.Hour)
+	has(hash(1), now, false)
+	must(t, s.StageCredential(t.Context(), agent.ID, hash(11), later))
+	has(hash(1), now, true)
+	has(hash(11), now, true)
+	// A further one takes the place of one that was never heard of.
+	must(t, s.StageCredential(t.Context(), agent.ID, hash(12), later))
+	lost(hash(11))
+	has(hash(12), now, true)
+
+	must(t, s.SettleCredential(t.Context(), agent.ID, hash(12)))
+	lost(hash(1))
+	has(hash(12), later, false)
+	// The agent may as well have kept the one before.
+	must(t, s.StageCredential(t.Context(), agent.ID, hash(13), later.Add(time.Hour)))
+	must(t, s.SettleCredential(t.Context(), agent.ID, hash(12)))
+	lost(hash(13))
+	has(hash(12), later, false)
+	wantCode(t, s.SettleCredential(t.Context(), agent.ID, hash(2)), fleet.NotFound)
+	wantCode(t, s.SettleCredential(t.Context(), "nobody", hash(12)), fleet.NotFound)
+	wantCode(t, s.StageCredential(t.Context(), "nobody", hash(14), now), fleet.NotFound)
+
+	must(t, s.StageCredential(t.Context(), agent.ID, hash(14), later))
+	must(t, s.RevokeCredential(t.Context(), agent.ID))
+	lost(hash(12))
+	lost(hash(14))
+	got, err := s.Agent(t.Context(), agent.ID)
+	must(t, err)
+	if !got.CredentialIssuedAt.IsZero() || got.CredentialStaged {
+		t.Errorf("after it was revoked: %+v", got)
+	}
+	must(t, s.RevokeCredential(t.Context(), agent.ID)) // again
+	wantCode(t, s.RevokeCredential(t.Context(), "nobody"), fleet.NotFound)
+	_, err = s.AgentByCredential(t.Context(), hash(2))
+	must(t, err)
+
+	// A token for this agent lets it in again.
+	must(t, s.CreateJoinToken(t.Context(), fleet.JoinToken{Name: "again", Secret: hash(20), CreatedAt: now, UsesLeft: 1, AgentID: agent.ID}))
+	_, _, err = s.EnrollAgent(t.Context(), hash(20), fleet.Agent{ID: "new", Name: "new", EnrolledAt: later}, hash(15))
+	must(t, err)
+	has(hash(15), later, false)
 }

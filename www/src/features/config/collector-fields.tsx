@@ -1,7 +1,8 @@
+import { SelectField } from "@/components/field";
 import { collectors } from "./catalog";
 import type { CollectorDraft, PolicyDraft } from "./draft";
 import { printDuration } from "./duration";
-import { CellField, SelectField } from "./fields";
+import { CellField } from "./fields";
 import type { Problems } from "./validate";
 
 const runs = [

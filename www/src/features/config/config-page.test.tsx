@@ -91,7 +91,7 @@ describe("ConfigPage", () => {
       throw new ConnectError("no", Code.PermissionDenied);
     };
     await show(server(true, { listRevisions: refuse }));
-    await until(() => expect(document.querySelector("[role=alert]")?.textContent).toContain("not allowed"));
+    await until(() => expect(document.querySelector("[role=alert]")?.textContent).toContain("You may not do this"));
   });
 
   it("checks what is typed at once, and lets nothing wrong be applied", async () => {

@@ -1,11 +1,12 @@
 "use client";
 
-import { Tabs } from "@base-ui/react/tabs";
 import { parseAsStringLiteral, useQueryState } from "nuqs";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { Button } from "@/components/button";
+import { Notice } from "@/components/notice";
 import { PageHeader } from "@/components/page-header";
 import { ErrorState, Skeleton, StaleNotice } from "@/components/states";
+import { Tabs } from "@/components/tabs";
 import type { FleetConfig } from "@/gen/sonde/v1/config_pb";
 import { useAgents } from "@/lib/agents";
 import { explain } from "@/lib/errors";
@@ -14,7 +15,6 @@ import { affectedText } from "./affected";
 import { AgentsTab } from "./agents-tab";
 import { toConfig } from "./draft";
 import { useDraft, useDraftStore } from "./draft-store";
-import { Notice } from "./fields";
 import { HistoryTab } from "./history-tab";
 import { PoliciesTab } from "./policies-tab";
 import { Overruled, Refused, ReviewDialog } from "./review-dialog";
@@ -24,7 +24,6 @@ import { useAgentConfigs, usePreview, useRevisionConfig, useRevisions } from "./
 import { type Problems, validate } from "./validate";
 
 const tabs = ["policies", "agents", "history"] as const;
-const tabNames = { policies: "Policies", agents: "Agents", history: "History" };
 
 /** What is decided for the whole fleet, what has become of it, and how it came about. */
 export function ConfigPage() {
@@ -88,28 +87,15 @@ export function ConfigPage() {
         {overruled.length > 0 ? <Overruled names={overruled} /> : null}
         {changed ? <Verdict problems={problems} preview={preview} total={agents.data?.length} /> : null}
         {newest ? <RolloutPanel revision={newest} configs={configs.data} nameOf={nameOf} nowMs={nowMs} /> : null}
-        <Tabs.Root value={tab} onValueChange={(next) => void setTab(next)}>
-          <Tabs.List className="mb-4 flex gap-1 border-b border-line">
-            {tabs.map((name) => (
-              <Tabs.Tab
-                key={name}
-                value={name}
-                className="-mb-px border-b-2 border-transparent px-3 py-2 font-medium text-ink-soft hover:text-ink data-active:border-accent data-active:text-ink"
-              >
-                {tabNames[name]}
-              </Tabs.Tab>
-            ))}
-          </Tabs.List>
-          <Tabs.Panel value="policies">
-            <PoliciesTab agents={agents.data} problems={marked} />
-          </Tabs.Panel>
-          <Tabs.Panel value="agents">
-            <AgentsTab configs={configs} nameOf={nameOf} nowMs={nowMs} />
-          </Tabs.Panel>
-          <Tabs.Panel value="history">
-            <HistoryTab revisions={revisions.data} nowMs={nowMs} />
-          </Tabs.Panel>
-        </Tabs.Root>
+        <Tabs
+          value={tab}
+          onValue={(next) => void setTab(next)}
+          tabs={[
+            { value: "policies", name: "Policies", panel: <PoliciesTab agents={agents.data} problems={marked} /> },
+            { value: "agents", name: "Agents", panel: <AgentsTab configs={configs} nameOf={nameOf} nowMs={nowMs} /> },
+            { value: "history", name: "History", panel: <HistoryTab revisions={revisions.data} nowMs={nowMs} /> },
+          ]}
+        />
       </div>
       <ReviewDialog open={reviewing} onOpenChange={setReviewing} agents={agents.data?.length} />
     </>

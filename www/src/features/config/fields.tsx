@@ -45,70 +45,6 @@ export function CellField({
   );
 }
 
-/** A choice of a few; hidden sets the label aside for what is named by its row. */
-export function SelectField({
-  label,
-  hideLabel = false,
-  value,
-  choices,
-  onValue,
-  error,
-  className = "",
-}: {
-  label: string;
-  hideLabel?: boolean;
-  value: string;
-  choices: readonly { value: string; text: string }[];
-  onValue: (value: string) => void;
-  error?: string | undefined;
-  className?: string;
-}) {
-  const id = useId();
-  return (
-    <div className={className}>
-      <label htmlFor={id} className={hideLabel ? "sr-only" : "mb-1 block text-xs font-medium text-ink-soft"}>
-        {label}
-      </label>
-      <select
-        id={id}
-        value={value}
-        aria-invalid={error ? true : undefined}
-        onChange={(event) => onValue(event.target.value)}
-        className={`${inputLook} w-full ${error ? "border-bad" : "border-control"}`}
-      >
-        {choices.map((choice) => (
-          <option key={choice.value} value={choice.value}>
-            {choice.text}
-          </option>
-        ))}
-      </select>
-      {error ? <p className="mt-1 text-xs text-bad">{error}</p> : null}
-    </div>
-  );
-}
-
-export function CheckField({
-  checked,
-  onChecked,
-  children,
-}: {
-  checked: boolean;
-  onChecked: (checked: boolean) => void;
-  children: ReactNode;
-}) {
-  return (
-    <label className="flex min-h-8 items-center gap-2 text-ink-soft">
-      <input
-        type="checkbox"
-        checked={checked}
-        onChange={(event) => onChecked(event.target.checked)}
-        className="size-4 accent-accent"
-      />
-      {children}
-    </label>
-  );
-}
-
 /** A part of the editor under a heading. */
 export function Part({ title, note, children }: { title: string; note?: ReactNode; children: ReactNode }) {
   const id = useId();
@@ -120,29 +56,5 @@ export function Part({ title, note, children }: { title: string; note?: ReactNod
       {note ? <p className="mt-0.5 mb-3 text-xs text-ink-faint">{note}</p> : <div className="h-2" />}
       {children}
     </section>
-  );
-}
-
-/** Something people should know before they go on. */
-export function Notice({
-  tone,
-  children,
-  actions,
-  alert = false,
-}: {
-  tone: "warn" | "bad" | "accent";
-  children: ReactNode;
-  actions?: ReactNode;
-  alert?: boolean;
-}) {
-  const looks = { warn: "bg-warn-soft text-warn", bad: "bg-bad-soft text-bad", accent: "bg-accent-soft text-accent" };
-  return (
-    <div
-      role={alert ? "alert" : "status"}
-      className={`flex flex-wrap items-center gap-x-4 gap-y-2 rounded-md px-3 py-2 ${looks[tone]}`}
-    >
-      <div className="min-w-0 flex-1 basis-64 wrap-break-word">{children}</div>
-      {actions ? <div className="flex flex-wrap gap-2">{actions}</div> : null}
-    </div>
   );
 }

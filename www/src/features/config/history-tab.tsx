@@ -5,8 +5,10 @@ import { useState } from "react";
 import { Button } from "@/components/button";
 import { EmptyState } from "@/components/states";
 import type { Revision } from "@/gen/sonde/v1/config_pb";
+import { actorText } from "@/lib/actor";
 import { explain } from "@/lib/errors";
 import { formatAgo, formatMoment } from "@/lib/format";
+import { useCanSteer } from "@/lib/self";
 import { planText } from "./plan";
 import { RevisionDialog } from "./revision-dialog";
 import { RollbackDialog } from "./rollback-dialog";
@@ -17,6 +19,7 @@ import { useOlderRevisions } from "./use-config";
 export function HistoryTab({ revisions, nowMs }: { revisions: readonly Revision[]; nowMs: number }) {
   const [shown, setShown] = useState<{ kind: "view" | "rollback"; revision: Revision } | null>(null);
   const { older, hasOlder, error, isFetching, readMore } = useOlderRevisions(revisions);
+  const canSteer = useCanSteer();
   const newest = revisions[0];
   if (!newest) {
     return (
@@ -41,7 +44,7 @@ export function HistoryTab({ revisions, nowMs }: { revisions: readonly Revision[
               </div>
               {revision.message ? <p className="mt-0.5 wrap-break-word">{revision.message}</p> : null}
               <p className="mt-0.5 text-xs wrap-break-word text-ink-faint">
-                {revision.author}
+                {actorText(revision.author)}
                 {revision.createdAt ? (
                   <>
                     {", "}
@@ -66,7 +69,7 @@ export function HistoryTab({ revisions, nowMs }: { revisions: readonly Revision[
               >
                 Show
               </Button>
-              {revision === newest ? null : (
+              {revision === newest || !canSteer ? null : (
                 <Button
                   aria-label={`Roll back to revision ${revision.number}`}
                   onClick={() => setShown({ kind: "rollback", revision })}

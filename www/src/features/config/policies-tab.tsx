@@ -6,6 +6,7 @@ import { Button } from "@/components/button";
 import { EmptyState } from "@/components/states";
 import { useWide } from "@/components/use-wide";
 import type { Agent } from "@/gen/sonde/v1/agent_pb";
+import { useCanSteer } from "@/lib/self";
 import {
   addPolicy,
   type Draft,
@@ -26,6 +27,7 @@ export function PoliciesTab({ agents, problems }: { agents: Agent[] | undefined;
   const store = useDraftStore();
   const { draft } = useDraft();
   const wide = useWide();
+  const canSteer = useCanSteer();
   const [chosen, setChosen] = useState<string | null>(null);
   const suggestions = useMemo(() => labelSuggestions(agents ?? []), [agents]);
   const ordered = useMemo(() => inOrder(draft), [draft]);
@@ -35,11 +37,11 @@ export function PoliciesTab({ agents, problems }: { agents: Agent[] | undefined;
     store.edit(result.draft);
     setChosen(result.added.id);
   };
-  const addButton = (
+  const addButton = canSteer ? (
     <Button icon="plus" onClick={() => add(addPolicy(draft))}>
       New policy
     </Button>
-  );
+  ) : null;
 
   if (draft.length === 0) {
     return (
@@ -82,10 +84,11 @@ export function PoliciesTab({ agents, problems }: { agents: Agent[] | undefined;
           }}
           onBack={() => setChosen(null)}
           takeFocus={!wide}
+          readOnly={!canSteer}
         />
       ) : (
         <p className="hidden rounded-lg border border-dashed border-line px-4 py-14 text-center text-ink-faint wide:block">
-          Choose a policy to edit it.
+          Choose a policy to {canSteer ? "edit" : "read"} it.
         </p>
       )}
     </div>

@@ -19,6 +19,7 @@ export function PolicyEditor({
   onRemove,
   onBack,
   takeFocus,
+  readOnly,
 }: {
   policy: PolicyDraft;
   problems: Problems;
@@ -31,6 +32,8 @@ export function PolicyEditor({
   onBack: () => void;
   /** Whether what was focused is out of sight now. */
   takeFocus: boolean;
+  /** Whoever looks may not change it. */
+  readOnly: boolean;
 }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
@@ -44,64 +47,74 @@ export function PolicyEditor({
         <h2 ref={heading} tabIndex={-1} className="min-w-0 flex-1 truncate text-base outline-none">
           {policy.name || "Policy without a name"}
         </h2>
-        <Button icon="copy" look="quiet" onClick={onDuplicate}>
-          Duplicate
-        </Button>
-        <Button icon="trash" look="quiet" onClick={onRemove}>
-          Remove
-        </Button>
-      </div>
-      <div className="grid grid-cols-2 gap-3 border-t border-line px-4 py-4 lg:grid-cols-3">
-        <Field
-          label="Name"
-          value={policy.name}
-          error={problem("name")}
-          onText={(name) => onPolicy({ name })}
-          className="col-span-2 sm:col-span-1"
-        />
-        <Field
-          label="Priority"
-          inputMode="numeric"
-          hint="Higher wins."
-          value={policy.priority}
-          error={problem("priority")}
-          onText={(priority) => onPolicy({ priority })}
-        />
-        <Field
-          label="Submission interval"
-          placeholder="not set"
-          hint="How often a batch leaves."
-          value={policy.submission}
-          error={problem("submission")}
-          onText={(submission) => onPolicy({ submission })}
-        />
-      </div>
-      <Part
-        title="Agents"
-        note={
+        {readOnly ? null : (
           <>
-            Those that have all of these labels; without any, every agent. <q>name</q> stands for the agent’s name.{" "}
-            {matching ? <Matching agents={matching} /> : null}
+            <Button icon="copy" look="quiet" onClick={onDuplicate}>
+              Duplicate
+            </Button>
+            <Button icon="trash" look="quiet" onClick={onRemove}>
+              Remove
+            </Button>
           </>
-        }
-      >
-        <SelectorFields
-          rows={policy.selector}
-          problems={problems}
-          suggestions={suggestions}
-          onRows={(selector) => onPolicy({ selector })}
-        />
-      </Part>
-      <Part
-        title="Collectors"
-        note="What is not set here is left to other policies, or else to the agent. 100ms to 1h."
-      >
-        <CollectorFields policy={policy} problems={problems} onCollectors={(collectors) => onPolicy({ collectors })} />
-      </Part>
-      <Part title="Probes" note="A probe of the same name, also one of the agent’s own, is replaced.">
-        {problem("probes") ? <p className="mb-2 text-xs text-bad">{problem("probes")}</p> : null}
-        <ProbeFields probes={policy.probes} problems={problems} onProbes={(probes) => onPolicy({ probes })} />
-      </Part>
+        )}
+      </div>
+      <fieldset disabled={readOnly} className="min-w-0">
+        <div className="grid grid-cols-2 gap-3 border-t border-line px-4 py-4 lg:grid-cols-3">
+          <Field
+            label="Name"
+            value={policy.name}
+            error={problem("name")}
+            onText={(name) => onPolicy({ name })}
+            className="col-span-2 sm:col-span-1"
+          />
+          <Field
+            label="Priority"
+            inputMode="numeric"
+            hint="Higher wins."
+            value={policy.priority}
+            error={problem("priority")}
+            onText={(priority) => onPolicy({ priority })}
+          />
+          <Field
+            label="Submission interval"
+            placeholder="not set"
+            hint="How often a batch leaves."
+            value={policy.submission}
+            error={problem("submission")}
+            onText={(submission) => onPolicy({ submission })}
+          />
+        </div>
+        <Part
+          title="Agents"
+          note={
+            <>
+              Those that have all of these labels; without any, every agent. <q>name</q> stands for the agent’s name.{" "}
+              {matching ? <Matching agents={matching} /> : null}
+            </>
+          }
+        >
+          <SelectorFields
+            rows={policy.selector}
+            problems={problems}
+            suggestions={suggestions}
+            onRows={(selector) => onPolicy({ selector })}
+          />
+        </Part>
+        <Part
+          title="Collectors"
+          note="What is not set here is left to other policies, or else to the agent. 100ms to 1h."
+        >
+          <CollectorFields
+            policy={policy}
+            problems={problems}
+            onCollectors={(collectors) => onPolicy({ collectors })}
+          />
+        </Part>
+        <Part title="Probes" note="A probe of the same name, also one of the agent’s own, is replaced.">
+          {problem("probes") ? <p className="mb-2 text-xs text-bad">{problem("probes")}</p> : null}
+          <ProbeFields probes={policy.probes} problems={problems} onProbes={(probes) => onPolicy({ probes })} />
+        </Part>
+      </fieldset>
     </section>
   );
 }

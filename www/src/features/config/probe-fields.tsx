@@ -1,7 +1,8 @@
 import { Button, IconButton } from "@/components/button";
+import { CheckField, SelectField } from "@/components/field";
 import { kindTexts, probeKinds, targets } from "./catalog";
 import { newProbe, type ProbeDraft } from "./draft";
-import { CheckField, Field, SelectField } from "./fields";
+import { Field } from "./fields";
 import { isKind, type Problems } from "./validate";
 
 const kinds = probeKinds.map((kind) => ({ value: kind, text: kindTexts[kind] }));

@@ -2,6 +2,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import Link from "next/link";
 import { Badge } from "@/components/badge";
 import { type AgentConfig, ConfigState, type Revision, RolloutState } from "@/gen/sonde/v1/config_pb";
+import { actorText } from "@/lib/actor";
 import { formatAgo, formatMoment } from "@/lib/format";
 import { planText } from "./plan";
 import { describeRollout } from "./states";
@@ -38,7 +39,7 @@ export function RolloutPanel({
           <RolloutBadge state={rollout?.state} />
         </span>
         <span className="text-ink-faint">
-          {revision.author}
+          {actorText(revision.author)}
           {revision.createdAt ? (
             <>
               {", "}

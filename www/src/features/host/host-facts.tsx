@@ -4,6 +4,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type ReactNode, useState } from "react";
 import { LabelChip } from "@/components/badge";
 import { Button } from "@/components/button";
+import { Notice } from "@/components/notice";
 import type { Agent } from "@/gen/sonde/v1/agent_pb";
 import { format, formatAgo, formatMoment } from "@/lib/format";
 
@@ -23,6 +24,20 @@ export function HostFacts({ agent, dropped, nowMs }: { agent: Agent; dropped: nu
           {status.lastError}
           {status.lastErrorAt && ` (${formatAgo(timestampMs(status.lastErrorAt), nowMs)})`}
         </p>
+      )}
+      {status?.clone && (
+        <Notice tone="bad">
+          A second machine comes with the credential of this host: it calls itself {status.clone.hostname || "nothing"},
+          from {status.clone.address},{" "}
+          {status.clone.seenAt ? formatAgo(timestampMs(status.clone.seenAt), nowMs) : "lately"}. Most likely a disk or
+          an image was copied together with the state folder of its agent. Remove that folder on the copy, and let it
+          join with a token of its own; it is turned away until then.
+        </Notice>
+      )}
+      {agent.credentialIssuedAt === undefined && (
+        <Notice tone="warn">
+          Its credential was revoked, so it cannot connect. A join token made for it lets it in again.
+        </Notice>
       )}
       <dl
         className={`grid grid-cols-2 gap-x-6 gap-y-2.5 sm:grid-cols-3 lg:grid-cols-4 xl:grid-cols-6 ${all ? "" : "max-sm:[&>:nth-child(n+5)]:hidden"}`}
@@ -45,6 +60,9 @@ export function HostFacts({ agent, dropped, nowMs }: { agent: Agent; dropped: nu
         <Fact name="Agent">{host?.agentVersion && `${host.agentVersion}, ${status?.series ?? 0} series`}</Fact>
         <Fact name="Last seen" title={status?.lastSeenAt && formatMoment(timestampMs(status.lastSeenAt))}>
           {status?.lastSeenAt ? formatAgo(timestampMs(status.lastSeenAt), nowMs) : "never"}
+        </Fact>
+        <Fact name="Credential" title={agent.credentialIssuedAt && formatMoment(timestampMs(agent.credentialIssuedAt))}>
+          {agent.credentialIssuedAt && `given ${formatAgo(timestampMs(agent.credentialIssuedAt), nowMs)}`}
         </Fact>
         <Fact name="Refused">
           {status?.samplesRefused ? `${format("count", Number(status.samplesRefused))} samples` : undefined}

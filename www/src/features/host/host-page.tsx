@@ -17,6 +17,7 @@ import { duration, stepFor } from "@/lib/time-range";
 import { useTimeRange } from "@/lib/use-time-range";
 import { FilesystemBars } from "./filesystem-bars";
 import { GapList } from "./gap-list";
+import { HostActions } from "./host-actions";
 import { HostFacts } from "./host-facts";
 import { SectionNav, useScrollToHash } from "./section-nav";
 import { type Section, sections } from "./sections";
@@ -119,7 +120,12 @@ function Host({ id, latency, config }: Others & { id: string }) {
             {agent.data && <StateBadge state={stateName(agent.data)} />}
           </div>
         }
-        actions={<TimeRangePicker />}
+        actions={
+          <>
+            <TimeRangePicker />
+            {agent.data && <HostActions agent={agent.data} />}
+          </>
+        }
       />
       <div className="px-4 pb-10 wide:px-6">
         <div className="py-4">

@@ -3,14 +3,16 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useRef, useState } from "react";
-import { Button, IconButton } from "@/components/button";
+import { Button } from "@/components/button";
 import { Dialog } from "@/components/dialog";
-import { inputLook, TextField } from "@/components/field";
+import { TextField } from "@/components/field";
+import { LabelFields } from "@/components/label-fields";
 import type { Agent } from "@/gen/sonde/v1/agent_pb";
 import { agentsKey } from "@/lib/agents";
 import { explain } from "@/lib/errors";
+import { checkLabels, type LabelRow, labelRows } from "@/lib/labels";
 import { useRuntime } from "@/lib/runtime";
-import { checkLabels, fieldErrors, type LabelRow } from "./labels";
+import { fieldErrors } from "./labels";
 import type { AgentAction } from "./row-menu";
 
 /** The dialog of an action, or none. */
@@ -44,10 +46,7 @@ function EditForm({ agent, onDone }: FormProps) {
   const { fleet } = useRuntime();
   const client = useQueryClient();
   const [name, setName] = useState(agent.name);
-  const nextId = useRef(0);
-  const [rows, setRows] = useState<LabelRow[]>(() =>
-    Object.entries(agent.labels).map(([label, value]) => ({ id: nextId.current++, name: label, value })),
-  );
+  const [rows, setRows] = useState<LabelRow[]>(() => labelRows(agent.labels));
   const [problem, setProblem] = useState<string>();
   const save = useMutation({
     mutationFn: (labels: Record<string, string>) => fleet.updateAgent({ id: agent.id, name, labels: { labels } }),
@@ -64,9 +63,6 @@ function EditForm({ agent, onDone }: FormProps) {
     setProblem(checked.problem);
     if (checked.labels) save.mutate(checked.labels);
   };
-  const change = (id: number, part: Partial<LabelRow>) =>
-    setRows((before) => before.map((row) => (row.id === id ? { ...row, ...part } : row)));
-  const labelsError = problem ?? errors.labels;
 
   return (
     <form onSubmit={submit}>
@@ -78,52 +74,7 @@ function EditForm({ agent, onDone }: FormProps) {
         onChange={(e) => setName(e.target.value)}
         error={errors.name}
       />
-      <fieldset className="mt-4">
-        <legend className="mb-1 text-xs font-medium text-ink-soft">Labels</legend>
-        <div className="flex flex-col gap-1.5">
-          {rows.map((row, i) => (
-            <div key={row.id} className="flex items-center gap-1.5">
-              <input
-                aria-label={`Name of label ${i + 1}`}
-                value={row.name}
-                placeholder="env"
-                spellCheck={false}
-                onChange={(e) => change(row.id, { name: e.target.value })}
-                className={`${inputLook} w-2/5 min-w-0 border-control`}
-              />
-              <span aria-hidden="true" className="text-ink-faint">
-                =
-              </span>
-              <input
-                aria-label={`Value of label ${i + 1}`}
-                value={row.value}
-                placeholder="prod"
-                spellCheck={false}
-                onChange={(e) => change(row.id, { value: e.target.value })}
-                className={`${inputLook} min-w-0 flex-1 border-control`}
-              />
-              <IconButton
-                label={`Remove label ${i + 1}`}
-                icon="close"
-                onClick={() => setRows((before) => before.filter((r) => r.id !== row.id))}
-              />
-            </div>
-          ))}
-        </div>
-        {labelsError ? (
-          <p role="alert" className="mt-1 text-xs text-bad">
-            {labelsError}
-          </p>
-        ) : null}
-        <Button
-          icon="plus"
-          look="quiet"
-          className="mt-1.5 -ml-1"
-          onClick={() => setRows((before) => [...before, { id: nextId.current++, name: "", value: "" }])}
-        >
-          Add a label
-        </Button>
-      </fieldset>
+      <LabelFields rows={rows} onRows={setRows} error={problem ?? errors.labels} className="mt-4" />
       {errors.form ? (
         <p role="alert" className="mt-3 text-bad">
           {errors.form}

@@ -5,7 +5,7 @@ import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { memo, useLayoutEffect, useRef, useState } from "react";
 import { Icon } from "@/components/icon";
 import { Tooltip } from "@/components/tooltip";
-import { columnHelp, columns } from "./columns";
+import { columnHelp } from "./columns";
 import { type SortedRow, type SortedRowsProps, useAgentTable } from "./sorting";
 
 const rowHeight = 52;
@@ -17,7 +17,7 @@ const layout: Record<string, string> = {
   cpu: "w-36 text-right",
   memory: "w-22 text-right",
   diskFull: "w-22 text-right",
-  diskBusy: "w-22 text-right max-[80rem]:hidden",
+  diskBusy: "w-22 text-right max-[88rem]:hidden",
   networkIn: "w-22 text-right",
   networkOut: "w-22 text-right max-[70rem]:hidden",
   latency: "w-18 text-right",
@@ -111,7 +111,7 @@ function Spacer({ height }: { height: number }) {
   return (
     // biome-ignore lint/a11y/noAriaHiddenOnFocusable: a row of a table takes no focus
     <tr aria-hidden="true">
-      <td colSpan={columns.length} style={{ height, padding: 0 }} />
+      <td style={{ height, padding: 0 }} />
     </tr>
   );
 }

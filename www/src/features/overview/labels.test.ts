@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
-import { checkLabels, fieldErrors } from "./labels";
+import { checkLabels } from "@/lib/labels";
+import { fieldErrors } from "./labels";
 
 const rows = (...pairs: [string, string][]) => pairs.map(([name, value], id) => ({ id, name, value }));
 

@@ -10,7 +10,9 @@ import { Kbd } from "@/components/kbd";
 import { PageHeader } from "@/components/page-header";
 import { EmptyState, ErrorState, Skeleton, StaleNotice } from "@/components/states";
 import { useWide } from "@/components/use-wide";
+import { useAddHost } from "@/lib/add-host";
 import { useAgents } from "@/lib/agents";
+import { useCanSteer } from "@/lib/self";
 import { AgentCards } from "./agent-cards";
 import { AgentDialogs } from "./agent-dialogs";
 import { AgentTable } from "./agent-table";
@@ -33,6 +35,8 @@ export function Overview() {
   const [sort, setSort] = useQueryState("sort", parseAsString.withDefault("name"));
   const [action, setAction] = useState<AgentAction | null>(null);
   const wide = useWide();
+  const addHost = useAddHost();
+  const canSteer = useCanSteer();
 
   const shown = useMemo(() => filterAgents(agents.data ?? [], filter), [agents.data, filter]);
   const rows = useMemo<Row[]>(
@@ -61,7 +65,16 @@ export function Overview() {
         <AgentActionContext value={setAction}>
           <PageHeader
             title="Overview"
-            actions={<FilterBox filter={filter} onFilter={(q) => void setFilter(q || null)} />}
+            actions={
+              <>
+                <FilterBox filter={filter} onFilter={(q) => void setFilter(q || null)} />
+                {canSteer ? (
+                  <Button icon="plus" onClick={() => addHost()}>
+                    Add a host
+                  </Button>
+                ) : null}
+              </>
+            }
           />
           <div className="flex flex-col gap-4 pt-4">
             {agents.error && agents.data ? (

@@ -58,8 +58,8 @@ type AgentServiceClient interface {
 	// INVALID_ARGUMENT for what breaks the rules below, naming what and where;
 	// RESOURCE_EXHAUSTED for what is beyond a limit that Welcome stated;
 	// UNAVAILABLE when the server stops, or cannot store: connect again later,
-	// or elsewhere; ALREADY_EXISTS when another process with the same credential is
-	// connected and has been before: one of the two is a copy.
+	// or elsewhere; ALREADY_EXISTS when another process with the same credential has
+	// taken this one's place and is still connected: one of the two is a copy.
 	Connect(context.Context) (*connect.BidiStreamForClientSimple[v1.ConnectRequest, v1.ConnectResponse], error)
 }
 
@@ -128,8 +128,8 @@ type AgentServiceHandler interface {
 	// INVALID_ARGUMENT for what breaks the rules below, naming what and where;
 	// RESOURCE_EXHAUSTED for what is beyond a limit that Welcome stated;
 	// UNAVAILABLE when the server stops, or cannot store: connect again later,
-	// or elsewhere; ALREADY_EXISTS when another process with the same credential is
-	// connected and has been before: one of the two is a copy.
+	// or elsewhere; ALREADY_EXISTS when another process with the same credential has
+	// taken this one's place and is still connected: one of the two is a copy.
 	Connect(context.Context, *connect.BidiStream[v1.ConnectRequest, v1.ConnectResponse]) error
 }
 

@@ -247,8 +247,8 @@ export const AgentStatusSchema: GenMessage<AgentStatus> = /*@__PURE__*/
 
 /**
  * Clone is an agent that was copied together with its credential: two processes
- * that say to be the same agent. The one that was connected first keeps the
- * stream, the other is turned away.
+ * that say to be the same agent. The one that connected last has the stream,
+ * and the other is turned away for as long as it has.
  *
  * @generated from message sonde.v1.Clone
  */
