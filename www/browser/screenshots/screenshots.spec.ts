@@ -45,6 +45,13 @@ for (const { name: look, ...use } of looks) {
       await picture(page, `host-${suffix}`);
     });
 
+    test("a host with a gap", async ({ page }) => {
+      await page.goto("/host?id=0192f3a0-7c00-7000-8000-00000000000a&from=now-15m#cpu");
+      await expect(page.getByRole("list", { name: "Gaps" })).toContainText("samples dropped by the agent: spool full");
+      await expect(page.getByRole("figure", { name: "CPU by mode" })).toBeVisible();
+      await picture(page, `gap-${suffix}`);
+    });
+
     test("latency and a probe", async ({ page }) => {
       await page.goto("/latency?from=now-1h");
       await expect(page.getByRole("rowheader").first()).toBeVisible();

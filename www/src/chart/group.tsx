@@ -3,6 +3,7 @@
 import { createContext, type ReactNode, useContext, useId, useMemo } from "react";
 import { useRuntime } from "@/lib/runtime";
 import { absolute, isLive, resolve, type TimeRange, zoomOut } from "@/lib/time-range";
+import type { Gap } from "./gap";
 
 /** What the charts of a page share: the window, the cursor, zooming. */
 export interface ChartGroupState {
@@ -14,9 +15,13 @@ export interface ChartGroupState {
   /** Shows the time between two moments, in unix seconds. */
   zoom(from: number, to: number): void;
   zoomOut(): void;
+  /** Where samples are missing for a reason that is known. */
+  gaps: readonly Gap[];
 }
 
 const Context = createContext<ChartGroupState | null>(null);
+
+const noGaps: readonly Gap[] = [];
 
 /** The shortest window that dragging may ask for, in seconds. */
 const SHORTEST = 5;
@@ -25,10 +30,12 @@ const SHORTEST = 5;
 export function ChartGroup({
   range,
   setRange,
+  gaps = noGaps,
   children,
 }: {
   range: TimeRange;
   setRange: (range: TimeRange) => void;
+  gaps?: readonly Gap[];
   children: ReactNode;
 }) {
   const syncKey = useId();
@@ -52,8 +59,9 @@ export function ChartGroup({
       zoomOut() {
         setRange(zoomOut(range, watch.now()));
       },
+      gaps,
     };
-  }, [range, setRange, syncKey, watch]);
+  }, [range, setRange, syncKey, watch, gaps]);
   return <Context value={group}>{children}</Context>;
 }
 

@@ -5,6 +5,7 @@ import type uPlot from "uplot";
 import { format } from "@/lib/format";
 import { type Cells, columnAt, drawCells, paintCells, sharePlace } from "./cells";
 import { CursorStore, useCursor } from "./cursor";
+import { GapNote } from "./gap-note";
 import { ChartPanel, type ChartState, noSamples } from "./panel";
 import { PlotArea } from "./plot-area";
 import { rampGradient } from "./ramp";
@@ -148,6 +149,7 @@ function StripTooltip({
         <span className="text-ink-soft">{strip.label}</span>
         <span className="tnum font-medium">{format("ratio", strip.column[x] ?? null)}</span>
       </p>
+      <GapNote at={times[x] as number} />
     </TooltipBox>
   );
 }

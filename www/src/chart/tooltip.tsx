@@ -2,6 +2,7 @@
 
 import { type ReactNode, useLayoutEffect, useRef, useState } from "react";
 import { type CursorStore, useCursor } from "./cursor";
+import { GapNote } from "./gap-note";
 import type { LegendItem } from "./legend";
 import { timeInFull } from "./time-axis";
 import { AXIS_WIDTH } from "./value-axis";
@@ -45,6 +46,7 @@ export function SeriesTooltip({
           ))}
         </tbody>
       </table>
+      <GapNote at={time} />
       {rows.length > MOST_ROWS && <p className="mt-1 text-ink-faint">and {rows.length - MOST_ROWS} more</p>}
     </TooltipBox>
   );

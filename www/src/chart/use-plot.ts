@@ -3,8 +3,10 @@
 import { type RefObject, useEffect, useRef } from "react";
 import uPlot from "uplot";
 import type { CursorStore } from "./cursor";
+import { drawGaps } from "./gap";
 import { useChartGroup } from "./group";
 import { type Drawable, redraws } from "./redraw";
+import { useChartTheme } from "./theme";
 
 /** uPlot's options that a chart decides; size, zoom and cursor are added here. */
 export type PlotOptions = Omit<uPlot.Options, "width" | "height">;
@@ -27,10 +29,11 @@ export function usePlot(
   }: { options: PlotOptions | null; data: uPlot.AlignedData; height: number; cursor: CursorStore },
 ): RefObject<uPlot | null> {
   const group = useChartGroup();
+  const theme = useChartTheme();
   const plot = useRef<uPlot | null>(null);
-  const current = useRef({ group, data });
+  const current = useRef({ group, data, theme });
   const request = useRef<(atOnce?: boolean) => void>(() => {});
-  current.current = { group, data };
+  current.current = { group, data, theme };
 
   useEffect(() => {
     const element = container.current;
@@ -44,6 +47,13 @@ export function usePlot(
         cursor: interaction(options.cursor, group.syncKey, () => current.current.group.zoomOut()),
         hooks: {
           ...options.hooks,
+          draw: [
+            ...(options.hooks?.draw ?? []),
+            (u) => {
+              const { group, theme } = current.current;
+              if (theme) drawGaps(u, group.gaps, theme);
+            },
+          ],
           setCursor: [
             ...(options.hooks?.setCursor ?? []),
             (u) =>

@@ -18,6 +18,8 @@ export type DemoAgent = {
   enrolledAt: number;
   /** Unix seconds since which it has not been heard of. */
   downSince?: number;
+  /** Unix seconds between which it had no server and no room. */
+  lost?: { from: number; to: number };
   late?: boolean;
   pending?: boolean;
   /** Unix seconds; null once it was revoked. */
@@ -31,8 +33,9 @@ const sites = ["fra", "ams", "hel", "lon"] as const;
 const sizes = [2, 4, 8, 16, 32] as const;
 
 /**
- * So many machines. The third has a copy, the fourth is late, the seventh down
- * and the last one has never connected, so that every state can be seen.
+ * So many machines. The third has a copy, the fourth is late, the seventh down, the
+ * tenth has dropped samples and the last one has never connected, so that every state
+ * can be seen.
  */
 export function makeFleet(count: number, nowSeconds: number): DemoAgent[] {
   return Array.from({ length: count }, (_, i) => {
@@ -57,6 +60,7 @@ export function makeFleet(count: number, nowSeconds: number): DemoAgent[] {
       bootedAt: nowSeconds - 86_400 * (1 + unit(i, 6) * 200),
       enrolledAt: nowSeconds - 86_400 * (1 + unit(i, 7) * 90),
       ...(i % 40 === 3 ? { late: true } : {}),
+      ...(i % 60 === 9 ? { lost: { from: nowSeconds - 420, to: nowSeconds - 150 } } : {}),
       ...(i % 60 === 2 ? { cloned: true } : {}),
       ...(i % 60 === 6 ? { downSince: nowSeconds - 95 - (i % 7) * 60 } : {}),
       ...(count > 3 && i === count - 1 ? { pending: true } : {}),

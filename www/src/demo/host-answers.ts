@@ -217,6 +217,13 @@ export function addHostAnswers(answers: Answers): void {
   one(queries.agentSent, (agent, s) => 820 + 90 * wave(agent, 25, s, 6));
   one(queries.agentPending, (agent, s) => Math.floor(1.4 * wave(agent, 26, s, 3)));
   one(queries.agentDropped, () => 0);
+  const losses = (builder: QueryBuilder, at: (lost: { from: number; to: number }) => number) =>
+    add(builder, ({ lost }) => (lost ? [[{ reason: "full" }, (_, s) => (s >= lost.to ? at(lost) : Number.NaN)]] : []));
+  losses(queries.lossFirst, ({ from }) => from);
+  losses(queries.lossLast, ({ to }) => to);
+  add(queries.lossTotal, ({ lost }) => [
+    [{ reason: "full" }, (_, s) => (lost && s >= lost.to ? Math.round(312 * (lost.to - lost.from)) : 0)],
+  ]);
   const collectors = ["cpu", "disk", "filesystem", "memory", "network"];
   add(queries.ticksLate, (agent) =>
     collectors.map((collector, i) => [

@@ -3,7 +3,9 @@ import { type DemoAgent, noise, unit } from "./fleet";
 
 /** Whether the agent has a sample at a time: not once it is down, not before it has connected. */
 export function hasSample(agent: DemoAgent, seconds: number): boolean {
-  return !agent.pending && (agent.downSince === undefined || seconds <= agent.downSince);
+  const { downSince, lost } = agent;
+  if (lost && seconds > lost.from && seconds < lost.to) return false;
+  return !agent.pending && (downSince === undefined || seconds <= downSince);
 }
 
 /** The same function, with NaN where the agent has no samples. */

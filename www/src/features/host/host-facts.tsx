@@ -12,7 +12,7 @@ import { format, formatAgo, formatMoment } from "@/lib/format";
 const SKEW_TOLERATED = 0.5;
 
 /** What is known of the machine and of its agent; facts that are not known are left out. */
-export function HostFacts({ agent, nowMs }: { agent: Agent; nowMs: number }) {
+export function HostFacts({ agent, dropped, nowMs }: { agent: Agent; dropped: number; nowMs: number }) {
   const { host, status, labels } = agent;
   const skew = status?.clockSkewSeconds ?? 0;
   const connected = status?.connectedAt !== undefined;
@@ -66,6 +66,9 @@ export function HostFacts({ agent, nowMs }: { agent: Agent; nowMs: number }) {
         </Fact>
         <Fact name="Refused">
           {status?.samplesRefused ? `${format("count", Number(status.samplesRefused))} samples` : undefined}
+        </Fact>
+        <Fact name="Dropped" title="by the agent, since it started">
+          {dropped > 0 ? `${format("count", dropped)} samples` : undefined}
         </Fact>
       </dl>
       <Button

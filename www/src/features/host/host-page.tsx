@@ -16,11 +16,13 @@ import { useRuntime } from "@/lib/runtime";
 import { duration, stepFor } from "@/lib/time-range";
 import { useTimeRange } from "@/lib/use-time-range";
 import { FilesystemBars } from "./filesystem-bars";
+import { GapList } from "./gap-list";
 import { HostActions } from "./host-actions";
 import { HostFacts } from "./host-facts";
 import { SectionNav, useScrollToHash } from "./section-nav";
 import { type Section, sections } from "./sections";
 import { useAgent, usePresence } from "./use-host";
+import { useLosses } from "./use-losses";
 
 /** Points a chart needs: as many as the widest charts have pixels, roughly. */
 const POINTS = 900;
@@ -79,6 +81,7 @@ function Host({ id, latency, config }: Others & { id: string }) {
   const agent = useAgent(id);
   const presence = usePresence(id, range);
   const shown = useMemo(() => sections(id, (metric) => presence.data?.has(metric) ?? false), [id, presence.data]);
+  const losses = useLosses(id, range);
   const stepMs = stepFor(duration(range, watch.now()), POINTS);
   useScrollToHash(presence.data !== undefined);
 
@@ -126,10 +129,15 @@ function Host({ id, latency, config }: Others & { id: string }) {
       />
       <div className="px-4 pb-10 wide:px-6">
         <div className="py-4">
-          {agent.data ? <HostFacts agent={agent.data} nowMs={watch.now()} /> : <Skeleton className="h-24 w-full" />}
+          {agent.data ? (
+            <HostFacts agent={agent.data} dropped={losses.dropped} nowMs={watch.now()} />
+          ) : (
+            <Skeleton className="h-24 w-full" />
+          )}
+          <GapList gaps={losses.gaps} />
         </div>
         <SectionNav sections={nav} />
-        <ChartGroup range={range} setRange={setRange}>
+        <ChartGroup range={range} setRange={setRange} gaps={losses.gaps}>
           <SectionBlock id="latency" name="Latency">
             {latency(id)}
           </SectionBlock>

@@ -4,6 +4,7 @@ import { makeFleet } from "@/demo/fleet";
 import { addHostAnswers } from "@/demo/host-answers";
 import type { ExprResult } from "@/lib/series";
 import { byLabel, combine, everAbove, labelValues, mirrored } from "./chart-series";
+import { lossesOf } from "./gaps";
 import { skewText } from "./host-facts";
 import * as queries from "./queries";
 import { sections } from "./sections";
@@ -46,6 +47,48 @@ describe("series", () => {
   test("zeros alone are not worth a line", () => {
     const series = byLabel(result("device", { a: [0, null], b: [0, 0.1] }), "device", ["a", "b"]);
     expect(everAbove(series).map(({ key }) => key)).toEqual(["b"]);
+  });
+});
+
+describe("gaps", () => {
+  const of = (reason: string, values: (number | null)[]) => ({ labels: { reason }, values });
+  const losses = (first: ExprResult, last: ExprResult, total: ExprResult) =>
+    lossesOf({ times: [], stepMs: 15_000, results: [first, last, total] });
+
+  test("a stretch grows, and another one begins", () => {
+    expect(
+      losses(
+        { series: [of("full", [null, 100, 100, 500, 500])] },
+        { series: [of("full", [null, 150, 200, 600, 600])] },
+        { series: [of("aged", [0, 0, 0, 0, 0]), of("full", [0, 50, 100, 1300, 1300])] },
+      ),
+    ).toEqual({
+      gaps: [
+        { from: 100, to: 200, label: "100 samples dropped by the agent: spool full", short: "100 dropped" },
+        { from: 500, to: 600, label: "1,200 samples dropped by the agent: spool full", short: "1,200 dropped" },
+      ],
+      dropped: 1300,
+    });
+  });
+
+  test("a restarted agent counts anew, and keeps silent of what is gone", () => {
+    expect(
+      losses(
+        { series: [of("aged", [100, null, 400])] },
+        { series: [of("aged", [200, null, 401])] },
+        { series: [of("aged", [70, 0, 1])] },
+      ),
+    ).toEqual({
+      gaps: [
+        { from: 100, to: 200, label: "samples dropped by the agent: older than the spool keeps", short: "dropped" },
+        { from: 400, to: 401, label: "1 sample dropped by the agent: older than the spool keeps", short: "1 dropped" },
+      ],
+      dropped: 1,
+    });
+  });
+
+  test("nothing dropped is no gap", () => {
+    expect(losses({ series: [] }, { series: [] }, { series: [of("full", [0, 0])] })).toEqual({ gaps: [], dropped: 0 });
   });
 });
 

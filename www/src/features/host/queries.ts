@@ -107,4 +107,13 @@ export const ticksMissed = (agent: string, window: string) =>
   `sum by (collector) (${rate("sonde_agent_ticks_missed_total", agent, window)})`;
 export const collectorFailures = (agent: string, window: string) =>
   `sum by (collector) (${rate("sonde_agent_collector_failures_total", agent, window)})`;
-export const agentDropped = (agent: string, window: string) => rate("sonde_agent_samples_dropped_total", agent, window);
+export const agentDropped = (agent: string, window: string) =>
+  `sum(${rate("sonde_agent_samples_dropped_total", agent, window)})`;
+
+/** The latest stretch of time of which the agent dropped samples, and how many since its start; by reason. */
+export const lossFirst = (agent: string, window: string) =>
+  `last_over_time(sonde_agent_dropped_first_timestamp_seconds{${of(agent)}}[${window}])`;
+export const lossLast = (agent: string, window: string) =>
+  `last_over_time(sonde_agent_dropped_last_timestamp_seconds{${of(agent)}}[${window}])`;
+export const lossTotal = (agent: string, window: string) =>
+  `last_over_time(sonde_agent_samples_dropped_total{${of(agent)}}[${window}])`;

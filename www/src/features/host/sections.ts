@@ -452,7 +452,7 @@ function self(agent: string): LiveChartSpec[] {
     {
       id: "agent-samples",
       title: "Samples",
-      description: "Measured, and those given up because the queue on disk was full.",
+      description: "Measured, and those that the agent gave up.",
       unit: "count/s",
       exprs: (window) => [q.agentSamples(agent, window), q.agentDropped(agent, window)],
       series: ([samples, dropped]) => [
