@@ -208,7 +208,11 @@ func (s *sonde) request(t *testing.T, method, path, contentType string, body io.
 	}
 	req.Header.Set("Authorization", "Bearer "+s.secret(t, "admin-token"))
 	req.Header.Set("Content-Type", contentType)
-	res, err := s.client.Do(req)
+	client := s.client
+	if client == nil {
+		client = http.DefaultClient
+	}
+	res, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

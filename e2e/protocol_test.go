@@ -140,7 +140,6 @@ func TestNothingAnswersWithoutCredential(t *testing.T) {
 		{"GET", "/favicon.ico", refused},
 		{"GET", "/_next/static/x.js", refused},
 		{"GET", "/nowhere", refused},
-		{"GET", "/readyz", refused},
 		{"GET", "/metrics", refused},
 		{"GET", "/api/v1/query?query=1", refused},
 		{"POST", "/api/v1/query_range", refused},

@@ -125,7 +125,12 @@ func (in *Ingest) Recheck(ctx context.Context, agentID string) error {
 		if name == nil {
 			continue // identify goes on
 		}
-		known, err := in.cfg.Registrar.Authenticate(ctx, *s.credential.Load())
+		credential := s.credential.Load()
+		known, err := in.cfg.Registrar.Authenticate(ctx, *credential)
+		if now := s.credential.Load(); now != credential {
+			// It was given a new one in between.
+			known, err = in.cfg.Registrar.Authenticate(ctx, *now)
+		}
 		switch {
 		case fleet.ErrorCode(err) == fleet.Unauthenticated:
 			s.end(err)

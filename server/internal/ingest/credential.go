@@ -105,10 +105,11 @@ func (s *session) renewed(ctx context.Context, m *sondev1.CredentialResult) erro
 		s.agent.failed(fleet.Errorf(fleet.State, "the agent did not take a new credential: %.256s", m.Error), s.in.cfg.Now())
 		return s.in.cfg.Registrar.Settle(ctx, s.agentID, *s.credential.Load())
 	}
+	// Both work until it is settled, so that nobody finds one that does not.
+	s.credential.Store(&next)
 	if err := s.in.cfg.Registrar.Settle(ctx, s.agentID, next); err != nil {
 		return err
 	}
-	s.credential.Store(&next)
 	s.in.metrics.rotated.Inc()
 	s.log.Info("the agent has a new credential")
 	if lifetime := s.in.cfg.CredentialLifetime; lifetime != 0 {
