@@ -15,6 +15,7 @@ import {
   UserSchema,
 } from "@/gen/sonde/v1/access_pb";
 import type { AccessService } from "@/gen/sonde/v1/access_service_pb";
+import { checkLabels, labelRows } from "@/lib/labels";
 import type { DemoAgent } from "./fleet";
 
 type Options = { agents: () => readonly DemoAgent[]; now: () => number; role?: Role };
@@ -191,6 +192,7 @@ export class DemoAccess {
     createUser: ({ name, role }) => {
       this.require(Role.ADMIN, "AccessService.CreateUser");
       checkName(name);
+      checkRole(role);
       if (this.#users.some((u) => u.name.toLowerCase() === name.toLowerCase())) {
         throw new ConnectError(`another user has the name "${name}"`, Code.AlreadyExists);
       }
@@ -233,6 +235,8 @@ export class DemoAccess {
     createApiToken: ({ name, role, lifetimeSeconds }) => {
       this.require(Role.ADMIN, "AccessService.CreateApiToken");
       checkName(name);
+      checkRole(role);
+      checkLifetime(lifetimeSeconds);
       if (this.#apiTokens.some((t) => t.name === name)) {
         throw new ConnectError(`another API token has the name "${name}"`, Code.AlreadyExists);
       }
@@ -253,6 +257,16 @@ export class DemoAccess {
     },
     createJoinToken: ({ name, lifetimeSeconds, uses, labels, agentId }) => {
       this.require(Role.OPERATOR, "AccessService.CreateJoinToken");
+      if (name) checkName(name);
+      checkLifetime(lifetimeSeconds);
+      const { problem } = checkLabels(labelRows(labels));
+      if (problem) throw new ConnectError(`labels: ${problem}`, Code.InvalidArgument);
+      if (agentId && (uses > 1 || Object.keys(labels).length > 0)) {
+        throw new ConnectError("agent_id: a token for one agent has one use, and no labels", Code.InvalidArgument);
+      }
+      if (this.#joinTokens.some((t) => t.name === name)) {
+        throw new ConnectError(`another join token has the name "${name}"`, Code.AlreadyExists);
+      }
       if (agentId && !this.#options.agents().some((agent) => agent.id === agentId)) {
         throw new ConnectError(`there is no agent ${agentId}`, Code.NotFound);
       }
@@ -276,6 +290,9 @@ export class DemoAccess {
     },
     listAuditEntries: ({ before, pageSize, search }) => {
       this.require(Role.OPERATOR, "AccessService.ListAuditEntries");
+      if (pageSize < 0 || pageSize > 1000) {
+        throw new ConnectError(`page_size ${pageSize} is out of bounds: want 0 to 1000`, Code.InvalidArgument);
+      }
       const wanted = search.toLowerCase();
       const found = this.#entries.filter(
         (e) =>
@@ -304,6 +321,16 @@ const word = (role: Role) => Role[role]?.toLowerCase() ?? "";
 function checkName(name: string): void {
   const problem = nameProblem(name);
   if (problem) throw new ConnectError(`name: ${problem}`, Code.InvalidArgument);
+}
+
+function checkRole(role: Role): void {
+  if (role === Role.UNSPECIFIED) throw new ConnectError("role: none was chosen", Code.InvalidArgument);
+}
+
+function checkLifetime(seconds: number): void {
+  if (seconds > 10 * 365 * 86_400) {
+    throw new ConnectError(`lifetime_seconds ${seconds} is out of bounds: want 0 to ten years`, Code.InvalidArgument);
+  }
 }
 
 /** The tokens but the one of a name, which must be there and not be one of the server's files. */

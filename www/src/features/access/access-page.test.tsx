@@ -1,7 +1,9 @@
+import { createRouterTransport } from "@connectrpc/connect";
 import { act } from "react";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { createDemoTransport } from "@/demo/transport";
 import { Role } from "@/gen/sonde/v1/access_pb";
+import { AccessService } from "@/gen/sonde/v1/access_service_pb";
 import { type Rendered, render, until } from "@/lib/testing/render";
 import { AccessPage } from "./access-page";
 
@@ -9,6 +11,7 @@ let page: Rendered | undefined;
 afterEach(async () => {
   await page?.close();
   page = undefined;
+  vi.useRealTimers();
 });
 
 const show = async (role: Role, search = "") => {
@@ -69,6 +72,29 @@ describe("AccessPage", () => {
     expect(secret()).toBe("");
   });
 
+  it("gives who came by the start link an admin's account", async () => {
+    const made: { name: string; role: Role }[] = [];
+    const transport = createRouterTransport(({ service }) =>
+      service(AccessService, {
+        getSelf: () => ({ name: "link", role: Role.ADMIN, publicUrl: "https://sonde.example:7070" }),
+        listUsers: () => ({ users: [] }),
+        createUser: ({ name, role }) => {
+          made.push({ name, role });
+          return { user: { name, role }, loginPath: "/login?code=sonde_code_first" };
+        },
+      }),
+    );
+    page = await render(<AccessPage />, { transport });
+    await press("Create my account");
+    await type("Name", "ada");
+    await press("Create");
+    await until(() => expect(secret()).toBe("https://sonde.example:7070/login?code=sonde_code_first"));
+    expect(made).toEqual([{ name: "ada", role: Role.ADMIN }]);
+    await press("I have it");
+    await press("Invite a person");
+    expect(document.querySelector<HTMLSelectElement>("select")?.value).toBe(String(Role.VIEWER));
+  });
+
   it("makes and revokes an API token", async () => {
     await show(Role.ADMIN, "?tab=tokens");
     await press("New API token");
@@ -88,6 +114,18 @@ describe("AccessPage", () => {
     await says("8 of 20 hosts");
     expect(text()).toContain("Used up");
     expect(text()).toContain("12 hosts, any number may follow");
+  });
+
+  it("tells of a token that expires while the page is open", async () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    await show(Role.OPERATOR, "?tab=join");
+    await says("8 of 20 hosts");
+    const row = () => [...document.querySelectorAll("tr")].find((tr) => tr.textContent?.startsWith("rack-7"));
+    expect(row()?.textContent).not.toContain("Expired");
+    vi.setSystemTime(Date.now() + 6 * 86_400_000);
+    await press("Revoke join-20251120-k3v9");
+    await press("Revoke");
+    await until(() => expect(row()?.textContent).toContain("Expired"), 2_000);
   });
 
   it("finds in the audit log, in words", async () => {

@@ -24,8 +24,9 @@ import { endText } from "./words";
 const ownName = "bootstrap";
 
 /** How programs come in. */
-export function ApiTokensTab({ nowMs }: { nowMs: number }) {
-  const { access } = useRuntime();
+export function ApiTokensTab() {
+  const { access, watch } = useRuntime();
+  const nowMs = watch.now();
   const tokens = useApiTokens();
   const [making, setMaking] = useState(false);
   const [made, setMade] = useState<CreateApiTokenResponse | null>(null);

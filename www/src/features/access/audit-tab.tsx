@@ -8,12 +8,15 @@ import { Icon } from "@/components/icon";
 import { EmptyState } from "@/components/states";
 import type { AuditEntry } from "@/gen/sonde/v1/access_pb";
 import { actorText } from "@/lib/actor";
+import { useRuntime } from "@/lib/runtime";
 import { Ago, Cell, Missing, Row, Table } from "./list";
 import { useAudit } from "./use-access";
 import { deedText } from "./words";
 
 /** Who changed what, the newest first. */
-export function AuditTab({ nowMs }: { nowMs: number }) {
+export function AuditTab() {
+  const { watch } = useRuntime();
+  const nowMs = watch.now();
   const [search, setSearch] = useQueryState(
     "find",
     parseAsString.withDefault("").withOptions({ throttleMs: 300, shallow: true }),

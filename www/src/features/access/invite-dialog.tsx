@@ -15,14 +15,14 @@ import { nameProblem } from "./name";
 import { useChange } from "./use-access";
 
 export function InviteDialog(props: {
-  /** Nobody is there yet: most likely it is whoever asks. */
-  first: boolean;
+  /** For whoever asks, who is the first. */
+  own: boolean;
   onClose: () => void;
   onInvited: (made: CreateUserResponse) => void;
 }) {
   const { access } = useRuntime();
   const [name, setName] = useState("");
-  const [role, setRole] = useState(String(props.first ? Role.ADMIN : Role.VIEWER));
+  const [role, setRole] = useState(String(props.own ? Role.ADMIN : Role.VIEWER));
   const create = useChange(() => access.createUser({ name: name.trim(), role: Number(role) }), props.onInvited);
   const failure = create.error ? ConnectError.from(create.error) : null;
   const isTaken = failure?.code === Code.AlreadyExists;
@@ -31,7 +31,12 @@ export function InviteDialog(props: {
     if (!nameProblem(name)) create.mutate(undefined);
   };
   return (
-    <Dialog open onOpenChange={props.onClose} title="Invite a person">
+    <Dialog
+      open
+      onOpenChange={props.onClose}
+      title={props.own ? "Create your account" : "Invite a person"}
+      description={props.own ? "You come in by the link that is shown next, and choose a password there." : undefined}
+    >
       <form onSubmit={submit} className="flex flex-col gap-4">
         <TextField
           label="Name"
@@ -53,7 +58,7 @@ export function InviteDialog(props: {
         <div className="flex justify-end gap-2">
           <Button onClick={props.onClose}>Cancel</Button>
           <Button type="submit" look="primary" disabled={create.isPending || nameProblem(name) !== undefined}>
-            Invite
+            {props.own ? "Create" : "Invite"}
           </Button>
         </div>
       </form>

@@ -17,8 +17,9 @@ import { endText, joinTokenState, usesText } from "./words";
 const ownName = "bootstrap";
 
 /** How agents come in. */
-export function JoinTokensTab({ nowMs }: { nowMs: number }) {
-  const { access } = useRuntime();
+export function JoinTokensTab() {
+  const { access, watch } = useRuntime();
+  const nowMs = watch.now();
   const tokens = useJoinTokens();
   const agents = useAgents();
   const addHost = useAddHost();

@@ -21,11 +21,12 @@ import { useChange, useUsers } from "./use-access";
 type Link = { user: string; path: string; expiresMs: number | null; isNew: boolean };
 
 /** The people who may come in. */
-export function UsersTab({ nowMs }: { nowMs: number }) {
-  const { access } = useRuntime();
+export function UsersTab() {
+  const { access, watch } = useRuntime();
+  const nowMs = watch.now();
   const self = useSelf();
   const users = useUsers();
-  const [inviting, setInviting] = useState(false);
+  const [inviting, setInviting] = useState<"self" | "other" | null>(null);
   const [removing, setRemoving] = useState<User | null>(null);
   const [link, setLink] = useState<Link | null>(null);
   const update = useChange((part: { id: string; role?: Role; disabled?: boolean }) => access.updateUser(part));
@@ -50,7 +51,7 @@ export function UsersTab({ nowMs }: { nowMs: number }) {
     <div className="flex flex-col items-start gap-3">
       {users.data.length === 0 && self.data?.name === "link" ? (
         <div className="w-full">
-          <Notice tone="accent" actions={<Button onClick={() => setInviting(true)}>Create my account</Button>}>
+          <Notice tone="accent" actions={<Button onClick={() => setInviting("self")}>Create my account</Button>}>
             You came in by the link that the server printed. Create an account of your own, so that you can sign in
             again and the audit log knows you.
           </Notice>
@@ -63,7 +64,7 @@ export function UsersTab({ nowMs }: { nowMs: number }) {
           </Notice>
         </div>
       ) : null}
-      <Button icon="plus" onClick={() => setInviting(true)}>
+      <Button icon="plus" onClick={() => setInviting("other")}>
         Invite a person
       </Button>
       {users.data.length === 0 ? (
@@ -134,10 +135,10 @@ export function UsersTab({ nowMs }: { nowMs: number }) {
       )}
       {inviting ? (
         <InviteDialog
-          first={users.data.length === 0}
-          onClose={() => setInviting(false)}
+          own={inviting === "self"}
+          onClose={() => setInviting(null)}
           onInvited={(made) => {
-            setInviting(false);
+            setInviting(null);
             setLink({
               user: made.user?.name ?? "",
               path: made.loginPath,
