@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"sonde.dev/sonde/server/internal/certificate"
@@ -93,7 +94,7 @@ func addresses() []net.IP {
 // publicURL is what people and agents put before a path, when nobody has said.
 func (s *Server) publicURL() string {
 	if s.config.PublicURL != "" {
-		return s.config.PublicURL
+		return strings.TrimRight(s.config.PublicURL, "/")
 	}
 	scheme := "http"
 	if s.certificate != nil {
