@@ -95,6 +95,27 @@ func awaitTicks(t *testing.T, c witness.Config, n int) {
 	await(t, fmt.Sprint(n, " ticks"), func() bool { return len(ledger(t, c).Ticks) >= before+n })
 }
 
+// awaitIdentity waits until a witness has enrolled and kept who it is.
+func awaitIdentity(t *testing.T, c witness.Config) {
+	t.Helper()
+	await(t, "the agent to enrol", func() bool {
+		_, err := os.Stat(filepath.Join(c.StateDir, "identity.json"))
+		return err == nil
+	})
+}
+
+// awaitStored waits until the server has a tick that is yet to be taken, so that
+// the witness is connected and has caught up.
+func awaitStored(t *testing.T, s *sonde, c witness.Config) {
+	t.Helper()
+	next := len(ledger(t, c).Ticks)
+	await(t, "a live sample", func() bool {
+		l := ledger(t, c)
+		stored, err := c.Stored(t.Context(), s.url, s.dir)
+		return err == nil && len(l.Ticks) > next && len(stored[0]) > 0 && stored[0][len(stored[0])-1].At >= l.Ticks[next].At
+	})
+}
+
 // settle lets a witness that does not run send what it still has, and counts
 // what was taken, all but what is refused, against what the server has.
 func settle(t *testing.T, s *sonde, c witness.Config, refused func(witness.Tick) bool) witness.Count {
