@@ -4,6 +4,7 @@ package docker
 
 import (
 	"archive/tar"
+	"bytes"
 	"encoding/json"
 	"io"
 	"os"
@@ -11,7 +12,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 // maxAgentImage is what the agent's image may take, in bytes.
@@ -111,12 +114,42 @@ func imageFiles(t *testing.T, image string) map[string]*tar.Header {
 	}
 }
 
-// TestServerRefusesPlainText shows that the image does not open an unencrypted
-// port unless it is told to.
-func TestServerRefusesPlainText(t *testing.T) {
+// TestServerEncrypts shows that the image does not open an unencrypted port unless
+// it is told to: without a certificate it makes one.
+func TestServerEncrypts(t *testing.T) {
 	needImage(t, serverImage)
-	out, err := exec.Command("docker", "run", "--rm", "--network", "none", serverImage).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "--tls=off") {
-		t.Errorf("ended with %v and said:\n%s", err, out)
+	var out lines
+	cmd := exec.Command("docker", "run", "--rm", "--name", "sonde-encrypts", "--network", "none", serverImage)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
 	}
+	defer cmd.Wait()
+	defer exec.Command("docker", "rm", "--force", "sonde-encrypts").Run()
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(out.String(), "/login?"); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("no link after a minute:\n%s", out.String())
+		}
+	}
+	if text := out.String(); strings.Contains(text, "http://") || !strings.Contains(text, "by an authority of its own") {
+		t.Errorf("it said:\n%s", text)
+	}
+}
+
+// lines collects what a container prints.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
