@@ -14,10 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"sonde.dev/sonde/internal/command"
-	"sonde.dev/sonde/internal/setting"
 	sondev1 "sonde.dev/sonde/proto/gen/sonde/v1"
-	"sonde.dev/sonde/proto/gen/sonde/v1/sondev1connect"
 )
 
 // target is the server that an operator's command talks to.
@@ -75,37 +72,17 @@ func (t *target) client() (*http.Client, error) {
 }
 
 func newLoginLinkCommand() *cobra.Command {
-	var t target
 	cmd := &cobra.Command{
 		Use:   "login-link",
 		Short: "Print a new link that signs one browser in",
 		Args:  cobra.NoArgs,
 	}
-	fs := cmd.Flags()
-	t.add(fs)
-	setting.AddFlags(fs)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := setting.Load(fs, "SONDE", os.Environ()); err != nil {
-			return err
-		}
-		if done, err := setting.Inspected(cmd.OutOrStdout(), fs); done {
-			return command.Failure(err)
-		}
-		authorize, err := t.authorize()
+	return operate(cmd, func(cmd *cobra.Command, s services, _ []string) error {
+		link, err := s.access.CreateLoginLink(cmd.Context(), &sondev1.CreateLoginLinkRequest{})
 		if err != nil {
-			return err
+			return fmt.Errorf("asking %s for a link: %w", s.server, err)
 		}
-		transport, err := t.client()
-		if err != nil {
-			return err
-		}
-		client := sondev1connect.NewAccessServiceClient(transport, t.server, connect.WithInterceptors(authorize))
-		link, err := client.CreateLoginLink(cmd.Context(), &sondev1.CreateLoginLinkRequest{})
-		if err != nil {
-			return command.Failure(fmt.Errorf("asking %s for a link: %w", t.server, err))
-		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s%s\n", strings.TrimRight(t.server, "/"), link.Path)
-		return command.Failure(err)
-	}
-	return cmd
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s%s\n", s.server, link.Path)
+		return err
+	})
 }
