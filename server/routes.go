@@ -17,18 +17,17 @@ import (
 	"sonde.dev/sonde/www"
 )
 
-// route is one pattern of the mux, and who may use it. For the services that is
-// the least of what their procedures need; the rest is up to package rpc.
+// route is one pattern of the mux.
 type route struct {
 	pattern string
-	need    fleet.Role
 	handler http.Handler
 }
 
 // open is the need of routes that stand outside of the guard: /healthz and
 // /readyz, which say nothing but that the process lives and can store; /login…
 // and /logout, where people get in and out; and the AgentService, whose calls bring
-// secrets of their own.
+// secrets of their own. Those of the other services need the least of what their
+// procedures do; the rest is up to package rpc.
 const open fleet.Role = ""
 
 // routes returns the handler of the one port.
@@ -54,21 +53,21 @@ func (s *Server) routeList(engine *query.Engine, registrar *fleet.Registrar, met
 		return nil, err
 	}
 	list := []route{
-		{"GET /healthz", open, http.HandlerFunc(healthy)},
-		{"GET /readyz", open, http.HandlerFunc(s.ready)},
-		{"/login", open, s.guard.Login()},
-		{"/logout", open, s.guard.Logout()},
-		{"GET /login/oidc", open, s.guard.OIDC()},
-		{"GET /login/oidc/callback", open, s.guard.OIDCCallback()},
+		{"GET /healthz", http.HandlerFunc(healthy)},
+		{"GET /readyz", http.HandlerFunc(s.ready)},
+		{"/login", s.guard.Login()},
+		{"/logout", s.guard.Logout()},
+		{"GET /login/oidc", s.guard.OIDC()},
+		{"GET /login/oidc/callback", s.guard.OIDCCallback()},
 	}
 	if s.authority != nil {
-		list = append(list, route{"GET /ca.pem", open, http.HandlerFunc(s.serveAuthority)})
+		list = append(list, route{"GET /ca.pem", http.HandlerFunc(s.serveAuthority)})
 	}
 	call := func(need fleet.Role, path string, h http.Handler) {
 		if need != open {
 			h = s.guard.Require(need, access.RPC, h)
 		}
-		list = append(list, route{path, need, rpc.Observe(s.log, s.audit, h)})
+		list = append(list, route{path, rpc.Observe(s.log, s.audit, h)})
 	}
 	viewed := func(path string, h http.Handler) { call(fleet.Viewer, path, h) }
 	path, agents := rpc.NewAgentHandler(registrar, s.ingest, s.config.limits().MaxMessageBytes)
@@ -82,7 +81,7 @@ func (s *Server) routeList(engine *query.Engine, registrar *fleet.Registrar, met
 		viewed(path, h)
 	}
 	guarded := func(pattern string, refuse access.Refusal, h http.Handler) {
-		list = append(list, route{pattern, fleet.Viewer, s.guard.Require(fleet.Viewer, refuse, h)})
+		list = append(list, route{pattern, s.guard.Require(fleet.Viewer, refuse, h)})
 	}
 	guarded("/api/v1/", access.Prometheus, promapi.New(engine))
 	guarded("GET /metrics", access.Prometheus, promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
