@@ -55,6 +55,16 @@ func (in *Ingest) agent(id string) *agent {
 	return a
 }
 
+// session returns the open session of an agent, nil for none.
+func (in *Ingest) session(agentID string) *session {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	if a := in.agents[agentID]; a != nil {
+		return a.session
+	}
+	return nil
+}
+
 // durable returns the highest durable sequence number of a boot, 0 for none.
 func (a *agent) durable(id string) uint64 {
 	a.mu.Lock()

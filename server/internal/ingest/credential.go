@@ -54,12 +54,7 @@ func (s *session) rotateAfter(ctx context.Context, d time.Duration) {
 
 // Rotate implements [fleet.Live].
 func (in *Ingest) Rotate(ctx context.Context, agentID string) error {
-	in.mu.RLock()
-	var s *session
-	if a := in.agents[agentID]; a != nil {
-		s = a.session
-	}
-	in.mu.RUnlock()
+	s := in.session(agentID)
 	switch {
 	case s == nil:
 		return fleet.Errorf(fleet.State, "the agent is not connected to this server")

@@ -286,13 +286,7 @@ func (in *Ingest) sessions() []*session {
 
 // Disconnect implements [fleet.Live].
 func (in *Ingest) Disconnect(agentID string, reason error) {
-	in.mu.RLock()
-	var s *session
-	if a := in.agents[agentID]; a != nil {
-		s = a.session
-	}
-	in.mu.RUnlock()
-	if s != nil {
+	if s := in.session(agentID); s != nil {
 		s.end(reason)
 	}
 }
