@@ -35,11 +35,14 @@ func NewAccessHandler(access *fleet.Access, admission *fleet.Admission, audit *f
 	return sondev1connect.NewAccessServiceHandler(&accessService{access, admission, audit, reach}, Options(maxRequestBytes))
 }
 
+// errStranger answers who has not said who they are.
+var errStranger = fleet.Errorf(fleet.Unauthenticated, "sign in, or send an API token as Authorization: Bearer")
+
 // caller returns whoever package access let in.
 func caller(ctx context.Context) (fleet.Principal, error) {
 	p, ok := fleet.PrincipalFrom(ctx)
 	if !ok {
-		return p, fleet.Errorf(fleet.Unauthenticated, "sign in, or send an API token as Authorization: Bearer")
+		return p, errStranger
 	}
 	return p, nil
 }

@@ -68,7 +68,7 @@ func allowed(procedure string, p fleet.Principal, known bool) error {
 	case need == itself:
 		return nil
 	case !known:
-		return fleet.Errorf(fleet.Unauthenticated, "sign in, or send an API token as Authorization: Bearer")
+		return errStranger
 	}
 	return p.Require(need)
 }
