@@ -56,19 +56,7 @@ func (s *Server) names() []string {
 	} else if host != "localhost" {
 		names = append(names, host)
 	}
-	return unique(names)
-}
-
-func unique(names []string) []string {
-	seen := make(map[string]bool)
-	var list []string
-	for _, name := range names {
-		if !seen[name] {
-			seen[name] = true
-			list = append(list, name)
-		}
-	}
-	return list
+	return names
 }
 
 func wildcard(host string) bool {

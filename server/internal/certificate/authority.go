@@ -149,7 +149,8 @@ func (a *Authority) certify() error {
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
-	for _, name := range a.names() {
+	names := sorted(a.names())
+	for _, name := range names {
 		if ip := net.ParseIP(name); ip != nil {
 			template.IPAddresses = append(template.IPAddresses, ip)
 		} else {
@@ -158,7 +159,7 @@ func (a *Authority) certify() error {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
 	if err != nil {
-		return fmt.Errorf("certifying the server for %s: %w", strings.Join(a.names(), ", "), err)
+		return fmt.Errorf("certifying the server for %s: %w", strings.Join(names, ", "), err)
 	}
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
@@ -222,6 +223,7 @@ func certified(c *x509.Certificate) []string {
 	return sorted(names)
 }
 
+// sorted returns names in order, each once, addresses in their usual form.
 func sorted(names []string) []string {
 	names = slices.Clone(names)
 	for i, name := range names {
