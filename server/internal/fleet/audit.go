@@ -15,7 +15,7 @@ const (
 	MaxAuditPage     = 1_000
 )
 
-// maxAuditText bounds each text of an entry, in bytes.
+// maxAuditText bounds each text of an entry, in characters.
 const maxAuditText = 512
 
 // AuditEntry is one change, or an attempt that was refused.
