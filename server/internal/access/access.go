@@ -15,8 +15,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
+	"sonde.dev/sonde/server/internal/attempts"
 	"sonde.dev/sonde/server/internal/fleet"
 )
 
@@ -38,9 +40,10 @@ type Guard struct {
 	audit    *fleet.Audit
 	log      *slog.Logger
 	now      func() time.Time
-	failures *limiter
-	// strangers bounds the failed sign-ins in the audit log.
-	strangers *limiter
+	failures *attempts.Limiter[netip.Prefix] // by network
+	// strangers bounds the failed sign-ins in the audit log, all together: they come
+	// from people whom nobody knows, and must not push out of it what was done.
+	strangers *attempts.Limiter[struct{}]
 	provider  *provider // nil for none
 	origin    *http.CrossOriginProtection
 }
@@ -53,7 +56,7 @@ func New(access *fleet.Access, audit *fleet.Audit, log *slog.Logger, now func() 
 		log:       log,
 		now:       now,
 		failures:  newLimiter(),
-		strangers: newLimiter(),
+		strangers: attempts.New[struct{}](maxFailures, failureWindow, 1),
 		origin:    http.NewCrossOriginProtection(),
 	}
 }

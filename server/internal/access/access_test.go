@@ -333,14 +333,14 @@ func TestLimiterCountsByNetwork(t *testing.T) {
 	now := time.UnixMilli(0)
 	l := newLimiter()
 	for range maxFailures {
-		l.failed("2001:db8::1", now)
-		l.failed("192.0.2.1", now)
+		l.Failed(network("2001:db8::1"), now)
+		l.Failed(network("192.0.2.1"), now)
 	}
 	for address, want := range map[string]bool{
 		"2001:db8::2": true, "2001:db8:0:1::1": false,
 		"192.0.2.1": true, "::ffff:192.0.2.1": true, "192.0.2.2": false, "@": false,
 	} {
-		if got := l.wait(address, now) > 0; got != want {
+		if got := l.Wait(network(address), now) > 0; got != want {
 			t.Errorf("%s must wait: %t, want %t", address, got, want)
 		}
 	}
@@ -350,14 +350,14 @@ func TestLimiterIsBounded(t *testing.T) {
 	now := time.UnixMilli(0)
 	l := newLimiter()
 	for i := range maxAddresses + 10 {
-		l.failed(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), now.Add(time.Duration(i)))
+		l.Failed(network(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)), now.Add(time.Duration(i)))
 	}
-	if len(l.failures) != maxAddresses {
-		t.Errorf("%d addresses are kept, want %d", len(l.failures), maxAddresses)
+	if l.Len() != maxAddresses {
+		t.Errorf("%d addresses are kept, want %d", l.Len(), maxAddresses)
 	}
-	l.failed("192.0.2.1", now.Add(time.Hour))
-	if len(l.failures) != 1 {
-		t.Errorf("%d addresses are kept after their windows, want 1", len(l.failures))
+	l.Failed(network("192.0.2.1"), now.Add(time.Hour))
+	if l.Len() != 1 {
+		t.Errorf("%d addresses are kept after their windows, want 1", l.Len())
 	}
 }
 

@@ -78,7 +78,7 @@ func (g *Guard) Login() http.Handler {
 
 func (g *Guard) signIn(w http.ResponseWriter, r *http.Request) {
 	from := address(r)
-	if wait := g.failures.wait(from, g.now()); wait > 0 {
+	if wait := g.failures.Wait(network(from), g.now()); wait > 0 {
 		seconds := int((wait + time.Second - 1) / time.Second)
 		w.Header().Set("Retry-After", strconv.Itoa(seconds))
 		g.writeLogin(w, r, http.StatusTooManyRequests, login{
@@ -98,7 +98,7 @@ func (g *Guard) signIn(w http.ResponseWriter, r *http.Request) {
 		o := outcomeOf(err)
 		switch o.status {
 		case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
-			g.failures.failed(from, g.now())
+			g.failures.Failed(network(from), g.now())
 			g.log.Warn("sign-in refused", "address", from, "target", entry.Target, "error", err)
 		default:
 			g.log.Error("sign-in failed", "address", from, "error", err)
@@ -146,17 +146,13 @@ func (g *Guard) record(r *http.Request, entry fleet.AuditEntry) {
 	}
 }
 
-// strangers is under what all failed sign-ins count together: they come from
-// people whom nobody knows, and must not push out of the audit log what was done.
-const strangers = "strangers"
-
 // recordFailure puts a failed sign-in into the audit log, but not too many of
 // them; each is in the server's own log.
 func (g *Guard) recordFailure(r *http.Request, entry fleet.AuditEntry) {
-	if g.strangers.wait(strangers, g.now()) > 0 {
+	if g.strangers.Wait(struct{}{}, g.now()) > 0 {
 		return
 	}
-	g.strangers.failed(strangers, g.now())
+	g.strangers.Failed(struct{}{}, g.now())
 	g.record(r, entry)
 }
 

@@ -3,10 +3,13 @@ package fleet
 import (
 	"context"
 	"maps"
+	"math"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
+
+	"sonde.dev/sonde/server/internal/attempts"
 )
 
 // Principal is somebody who was let in.
@@ -38,14 +41,21 @@ const (
 	// sessionSlack is how much of its lifetime a session may lose before a
 	// request prolongs it: a write an hour, not one a request.
 	sessionSlack = time.Hour
+	// maxAttempts is how often a wrong password may be given for one user in an
+	// attemptWindow before further ones are refused unread.
+	maxAttempts   = 20
+	attemptWindow = 5 * time.Minute
 )
 
 // Access lets people and programs in. Safe for concurrent use.
 type Access struct {
-	store    Store
-	now      func() time.Time
-	hashing  hashing
-	attempts attempts
+	store   Store
+	now     func() time.Time
+	hashing hashing
+	// wrong counts wrong passwords by user: there are no more of them than users.
+	// Beside the limit by address, it stops those who guess from many addresses; a
+	// sign-in link lets the user in meanwhile.
+	wrong *attempts.Limiter[string]
 
 	mu   sync.Mutex
 	used map[string]time.Time // API tokens by name, since the last Flush
@@ -54,11 +64,11 @@ type Access struct {
 // NewAccess returns the door of a store; now is the clock.
 func NewAccess(store Store, now func() time.Time) *Access {
 	return &Access{
-		store:    store,
-		now:      now,
-		hashing:  newHashing(),
-		attempts: attempts{users: make(map[string]*attempt)},
-		used:     make(map[string]time.Time),
+		store:   store,
+		now:     now,
+		hashing: newHashing(),
+		wrong:   attempts.New[string](maxAttempts, attemptWindow, math.MaxInt),
+		used:    make(map[string]time.Time),
 	}
 }
 
@@ -147,8 +157,8 @@ func (a *Access) SignInPassword(ctx context.Context, name, password string) (Sec
 
 // checkPassword returns wrong unless the password is the user's.
 func (a *Access) checkPassword(ctx context.Context, user User, password string, wrong error) error {
-	if err := a.attempts.allow(user.ID, a.now()); user.ID != "" && err != nil {
-		return err
+	if wait := a.wrong.Wait(user.ID, a.now()); wait > 0 {
+		return Errorf(Limit, "a wrong password was given too often: wait %v, or ask for a sign-in link", wait.Round(time.Second))
 	}
 	if len(password) > MaxPasswordChars*4 {
 		return wrong
@@ -158,10 +168,10 @@ func (a *Access) checkPassword(ctx context.Context, user User, password string, 
 	case err != nil:
 		return err
 	case ok:
-		a.attempts.succeeded(user.ID)
+		a.wrong.Forget(user.ID)
 		return nil
 	case user.ID != "":
-		a.attempts.failed(user.ID, a.now())
+		a.wrong.Failed(user.ID, a.now())
 	}
 	return wrong
 }
