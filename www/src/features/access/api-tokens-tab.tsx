@@ -4,8 +4,10 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { type FormEvent, useState } from "react";
 import { Badge } from "@/components/badge";
 import { Button, IconButton } from "@/components/button";
+import { ConfirmDialog } from "@/components/confirm-dialog";
 import { Dialog } from "@/components/dialog";
-import { SelectField, TextField } from "@/components/field";
+import { SelectField } from "@/components/field";
+import { FormButtons } from "@/components/form-buttons";
 import { Notice } from "@/components/notice";
 import { type ApiToken, Role } from "@/gen/sonde/v1/access_pb";
 import type { CreateApiTokenResponse } from "@/gen/sonde/v1/access_service_pb";
@@ -13,15 +15,12 @@ import { actorText } from "@/lib/actor";
 import { explain } from "@/lib/errors";
 import { useRuntime } from "@/lib/runtime";
 import { roleChoices, roleTexts } from "@/lib/self";
-import { ConfirmDialog } from "./confirm-dialog";
 import { Ago, Cell, Missing, Row, Table } from "./list";
 import { nameProblem } from "./name";
+import { NameField } from "./name-field";
 import { OnceDialog } from "./once-dialog";
 import { useApiTokens, useChange } from "./use-access";
-import { endText } from "./words";
-
-/** The token of the file admin-token, which the server looks after itself. */
-const ownName = "bootstrap";
+import { endText, fileTokenName } from "./words";
 
 /** How programs come in. */
 export function ApiTokensTab() {
@@ -46,7 +45,7 @@ export function ApiTokensTab() {
           {tokens.data.map((token) => (
             <Row key={token.name}>
               <Cell className="font-medium max-wide:basis-full max-wide:pr-8">
-                {token.name === ownName ? "File admin-token" : token.name}
+                {token.name === fileTokenName ? "File admin-token" : token.name}
                 {endText(token.expiresAt, nowMs).endsWith("ago") ? (
                   <span className="ml-2">
                     <Badge tone="bad">Expired</Badge>
@@ -65,7 +64,7 @@ export function ApiTokensTab() {
                 {endText(token.expiresAt, nowMs)}
               </Cell>
               <Cell className="text-right max-wide:absolute max-wide:top-1.5 max-wide:right-2">
-                {token.name === ownName ? null : (
+                {token.name === fileTokenName ? null : (
                   <IconButton label={`Revoke ${token.name}`} icon="trash" onClick={() => setRevoking(token)} />
                 )}
               </Cell>
@@ -134,16 +133,11 @@ function MakeDialog({ onClose, onMade }: { onClose: () => void; onMade: (made: C
   return (
     <Dialog open onOpenChange={onClose} title="New API token" description="For Grafana, scripts and other programs.">
       <form onSubmit={submit} className="flex flex-col gap-4">
-        <TextField
-          label="Name"
+        <NameField
           placeholder="grafana"
           value={name}
-          required
-          spellCheck={false}
-          autoComplete="off"
-          onChange={(event) => setName(event.target.value)}
-          hint="Letters, digits and . _ - @ +"
-          error={isTaken ? failure.rawMessage : name ? nameProblem(name) : undefined}
+          onName={setName}
+          error={isTaken ? failure.rawMessage : undefined}
         />
         <SelectField label="Role" value={role} choices={roleChoices} onValue={setRole} />
         <SelectField label="It works for" value={lifetime} choices={lifetimes} onValue={setLifetime} />
@@ -152,12 +146,11 @@ function MakeDialog({ onClose, onMade }: { onClose: () => void; onMade: (made: C
             {explain(failure)}
           </Notice>
         ) : null}
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look="primary" disabled={create.isPending || nameProblem(name) !== undefined}>
-            Make the token
-          </Button>
-        </div>
+        <FormButtons
+          text="Make the token"
+          disabled={create.isPending || nameProblem(name) !== undefined}
+          onCancel={onClose}
+        />
       </form>
     </Dialog>
   );

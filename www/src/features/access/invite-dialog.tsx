@@ -2,9 +2,9 @@
 
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type FormEvent, useState } from "react";
-import { Button } from "@/components/button";
 import { Dialog } from "@/components/dialog";
-import { SelectField, TextField } from "@/components/field";
+import { SelectField } from "@/components/field";
+import { FormButtons } from "@/components/form-buttons";
 import { Notice } from "@/components/notice";
 import { Role } from "@/gen/sonde/v1/access_pb";
 import type { CreateUserResponse } from "@/gen/sonde/v1/access_service_pb";
@@ -12,6 +12,7 @@ import { explain } from "@/lib/errors";
 import { useRuntime } from "@/lib/runtime";
 import { roleChoices } from "@/lib/self";
 import { nameProblem } from "./name";
+import { NameField } from "./name-field";
 import { useChange } from "./use-access";
 
 export function InviteDialog(props: {
@@ -38,29 +39,18 @@ export function InviteDialog(props: {
       description={props.own ? "You come in by the link that is shown next, and choose a password there." : undefined}
     >
       <form onSubmit={submit} className="flex flex-col gap-4">
-        <TextField
-          label="Name"
-          value={name}
-          required
-          spellCheck={false}
-          autoCapitalize="off"
-          autoComplete="off"
-          onChange={(event) => setName(event.target.value)}
-          hint="Letters, digits and . _ - @ +"
-          error={isTaken ? failure.rawMessage : name ? nameProblem(name) : undefined}
-        />
+        <NameField value={name} onName={setName} error={isTaken ? failure.rawMessage : undefined} />
         <SelectField label="Role" value={role} choices={roleChoices} onValue={setRole} />
         {failure && !isTaken ? (
           <Notice tone="bad" alert>
             {explain(failure)}
           </Notice>
         ) : null}
-        <div className="flex justify-end gap-2">
-          <Button onClick={props.onClose}>Cancel</Button>
-          <Button type="submit" look="primary" disabled={create.isPending || nameProblem(name) !== undefined}>
-            {props.own ? "Create" : "Invite"}
-          </Button>
-        </div>
+        <FormButtons
+          text={props.own ? "Create" : "Invite"}
+          disabled={create.isPending || nameProblem(name) !== undefined}
+          onCancel={props.onClose}
+        />
       </form>
     </Dialog>
   );

@@ -3,18 +3,15 @@
 import { useState } from "react";
 import { Badge, LabelChip } from "@/components/badge";
 import { Button, IconButton } from "@/components/button";
+import { ConfirmDialog } from "@/components/confirm-dialog";
 import type { JoinToken } from "@/gen/sonde/v1/access_pb";
 import { actorText } from "@/lib/actor";
 import { useAddHost } from "@/lib/add-host";
 import { useAgents } from "@/lib/agents";
 import { useRuntime } from "@/lib/runtime";
-import { ConfirmDialog } from "./confirm-dialog";
 import { Ago, Cell, Missing, Row, Table } from "./list";
 import { useChange, useJoinTokens } from "./use-access";
-import { endText, joinTokenState, usesText } from "./words";
-
-/** The token of the file join-token, which the server looks after itself. */
-const ownName = "bootstrap";
+import { endText, fileTokenName, joinTokenState, usesText } from "./words";
 
 /** How agents come in. */
 export function JoinTokensTab() {
@@ -42,7 +39,7 @@ export function JoinTokensTab() {
             return (
               <Row key={token.name}>
                 <Cell className="font-medium max-wide:basis-full max-wide:pr-8">
-                  {token.name === ownName ? "File join-token" : token.name}
+                  {token.name === fileTokenName ? "File join-token" : token.name}
                   {state === "works" ? null : (
                     <span className="ml-2">
                       <Badge tone="idle">{state === "expired" ? "Expired" : "Used up"}</Badge>
@@ -67,7 +64,7 @@ export function JoinTokensTab() {
                   {endText(token.expiresAt, nowMs)}
                 </Cell>
                 <Cell className="text-right max-wide:absolute max-wide:top-1.5 max-wide:right-2">
-                  {token.name === ownName ? null : (
+                  {token.name === fileTokenName ? null : (
                     <IconButton label={`Revoke ${token.name}`} icon="trash" onClick={() => setRevoking(token)} />
                   )}
                 </Cell>

@@ -3,6 +3,9 @@ import type { AuditEntry, JoinToken } from "@/gen/sonde/v1/access_pb";
 import { actorText, targetText } from "@/lib/actor";
 import { format } from "@/lib/format";
 
+/** The token of the file admin-token, and that of join-token: the server looks after both itself. */
+export const fileTokenName = "bootstrap";
+
 const actions: Record<string, string> = {
   "sign-in": "Signed in",
   "sign-in-link": "Signed in by a link",

@@ -3,8 +3,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
+import { FormButtons } from "@/components/form-buttons";
 import { Notice } from "@/components/notice";
 import type { GetSelfResponse } from "@/gen/sonde/v1/access_service_pb";
 import { explain } from "@/lib/errors";
@@ -73,16 +73,11 @@ export function PasswordForm({ self, onDone }: { self: GetSelfResponse; onDone: 
         </Notice>
       ) : null}
       <p className="text-xs text-ink-faint">All other browsers that are signed in as you are signed out.</p>
-      <div className="flex justify-end gap-2">
-        <Button onClick={onDone}>Cancel</Button>
-        <Button
-          type="submit"
-          look="primary"
-          disabled={change.isPending || problem !== undefined || next !== again || (!self.mayResetPassword && !current)}
-        >
-          Set the password
-        </Button>
-      </div>
+      <FormButtons
+        text="Set the password"
+        disabled={change.isPending || problem !== undefined || next !== again || (!self.mayResetPassword && !current)}
+        onCancel={onDone}
+      />
     </form>
   );
 }

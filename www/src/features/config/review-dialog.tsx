@@ -6,6 +6,7 @@ import { type FormEvent, useMemo, useState } from "react";
 import { Button } from "@/components/button";
 import { Dialog } from "@/components/dialog";
 import { TextField } from "@/components/field";
+import { FormButtons } from "@/components/form-buttons";
 import { Notice } from "@/components/notice";
 import { Skeleton } from "@/components/states";
 import type { FieldError, Revision } from "@/gen/sonde/v1/config_pb";
@@ -118,12 +119,7 @@ function Review({ agents, onDone }: { agents: number | undefined; onDone: () => 
           {explain(apply.error)}
         </Notice>
       ) : null}
-      <div className="flex justify-end gap-2">
-        <Button onClick={onDone}>Cancel</Button>
-        <Button type="submit" look="primary" disabled={Boolean(isBlocked)}>
-          Apply
-        </Button>
-      </div>
+      <FormButtons text="Apply" disabled={Boolean(isBlocked)} onCancel={onDone} />
     </form>
   );
 }

@@ -3,9 +3,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { Button } from "@/components/button";
 import { Dialog } from "@/components/dialog";
 import { TextField } from "@/components/field";
+import { FormButtons } from "@/components/form-buttons";
 import { Notice } from "@/components/notice";
 import type { FleetConfig, Revision } from "@/gen/sonde/v1/config_pb";
 import { explain } from "@/lib/errors";
@@ -75,12 +75,7 @@ export function RollbackDialog(props: { revision: Revision; newest: Revision; on
               : explain(rollBack.error)}
           </Notice>
         ) : null}
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look="danger" disabled={isBlocked || rollBack.isPending}>
-            Roll back
-          </Button>
-        </div>
+        <FormButtons text="Roll back" look="danger" disabled={isBlocked || rollBack.isPending} onCancel={onClose} />
       </form>
     </Dialog>
   );

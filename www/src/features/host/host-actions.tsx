@@ -2,13 +2,11 @@
 
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { Button, IconButton } from "@/components/button";
-import { Dialog } from "@/components/dialog";
+import { IconButton } from "@/components/button";
+import { ConfirmDialog } from "@/components/confirm-dialog";
 import { Menu, MenuItem, MenuSeparator } from "@/components/menu";
-import { Notice } from "@/components/notice";
 import type { Agent } from "@/gen/sonde/v1/agent_pb";
 import { useAddHost } from "@/lib/add-host";
-import { explain } from "@/lib/errors";
 import { useRuntime } from "@/lib/runtime";
 import { useCanSteer } from "@/lib/self";
 
@@ -66,26 +64,16 @@ function AskDialog({ agent, asked, onClose }: { agent: Agent; asked: keyof typeo
     },
   });
   return (
-    <Dialog open onOpenChange={onClose} title={title} description={note}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          change.mutate();
-        }}
-        className="flex flex-col gap-4"
-      >
-        {change.error ? (
-          <Notice tone="bad" alert>
-            {explain(change.error)}
-          </Notice>
-        ) : null}
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look={look} disabled={change.isPending}>
-            {text}
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+    <ConfirmDialog
+      title={title}
+      text={text}
+      look={look}
+      pending={change.isPending}
+      error={change.error}
+      onConfirm={() => change.mutate()}
+      onClose={onClose}
+    >
+      {note}
+    </ConfirmDialog>
   );
 }

@@ -3,9 +3,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useRef, useState } from "react";
-import { Button } from "@/components/button";
 import { Dialog } from "@/components/dialog";
 import { TextField } from "@/components/field";
+import { FormButtons } from "@/components/form-buttons";
 import { LabelFields } from "@/components/label-fields";
 import type { Agent } from "@/gen/sonde/v1/agent_pb";
 import { agentsKey } from "@/lib/agents";
@@ -80,7 +80,9 @@ function EditForm({ agent, onDone }: FormProps) {
           {errors.form}
         </p>
       ) : null}
-      <FormButtons onCancel={onDone} pending={save.isPending} text="Save" look="primary" />
+      <div className="mt-5">
+        <FormButtons text="Save" disabled={save.isPending} onCancel={onDone} />
+      </div>
     </form>
   );
 }
@@ -115,18 +117,9 @@ function RemoveForm({ agent, onDone }: FormProps) {
           {explain(remove.error)}
         </p>
       ) : null}
-      <FormButtons onCancel={onDone} pending={remove.isPending} text="Remove" look="danger" />
+      <div className="mt-5">
+        <FormButtons text="Remove" look="danger" disabled={remove.isPending} onCancel={onDone} />
+      </div>
     </form>
-  );
-}
-
-function FormButtons(props: { onCancel: () => void; pending: boolean; text: string; look: "primary" | "danger" }) {
-  return (
-    <div className="mt-5 flex justify-end gap-2">
-      <Button onClick={props.onCancel}>Cancel</Button>
-      <Button type="submit" look={props.look} disabled={props.pending}>
-        {props.text}
-      </Button>
-    </div>
   );
 }

@@ -1,23 +1,24 @@
 "use client";
 
 import type { ReactNode } from "react";
-import { Button } from "@/components/button";
-import { Dialog } from "@/components/dialog";
-import { Notice } from "@/components/notice";
 import { explain } from "@/lib/errors";
+import { Dialog } from "./dialog";
+import { FormButtons } from "./form-buttons";
+import { Notice } from "./notice";
 
-/** Asks before something is done that cannot be undone. */
+/** Asks before something is done that others notice; children say what follows from it. */
 export function ConfirmDialog(props: {
   title: string;
   children: ReactNode;
   text: string;
+  look?: "primary" | "danger";
   pending: boolean;
   error: unknown;
   onConfirm: () => void;
   onClose: () => void;
 }) {
   return (
-    <Dialog open onOpenChange={props.onClose} title={props.title}>
+    <Dialog open onOpenChange={props.onClose} title={props.title} description={props.children}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -25,18 +26,17 @@ export function ConfirmDialog(props: {
         }}
         className="flex flex-col gap-4"
       >
-        <p className="text-ink-soft">{props.children}</p>
         {props.error ? (
           <Notice tone="bad" alert>
             {explain(props.error)}
           </Notice>
         ) : null}
-        <div className="flex justify-end gap-2">
-          <Button onClick={props.onClose}>Cancel</Button>
-          <Button type="submit" look="danger" disabled={props.pending}>
-            {props.text}
-          </Button>
-        </div>
+        <FormButtons
+          text={props.text}
+          look={props.look ?? "danger"}
+          disabled={props.pending}
+          onCancel={props.onClose}
+        />
       </form>
     </Dialog>
   );
