@@ -38,17 +38,9 @@ func (c *committer) close() error {
 func (s *Store) run() {
 	defer close(s.stopped)
 	var spare []*series.Write
-	for {
-		queued, open := s.state()
-		if !queued {
-			if !open {
-				return
-			}
-			<-s.wake
-			continue
-		}
+	for s.queue.Wait() {
 		s.linger()
-		writes := s.take(spare[:0])
+		writes := s.queue.Take(spare[:0])
 		for rest := writes; len(rest) > 0; {
 			n := groupLen(rest)
 			s.commitGroup(rest[:n])
@@ -69,14 +61,11 @@ func (s *Store) linger() {
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
-	for s.queued.Load() < s.plenty() {
-		if _, open := s.state(); !open {
-			return
-		}
+	for !s.queue.Pressing() {
 		select {
 		case <-timer.C:
 			return
-		case <-s.wake:
+		case <-s.queue.Wake():
 		}
 	}
 }
@@ -102,7 +91,7 @@ func (s *Store) commitGroup(writes []*series.Write) {
 		err = s.appendGroup(writes)
 	}
 	for i, w := range writes {
-		cost, result := s.cost(w), c.results[i]
+		result := c.results[i]
 		if err != nil {
 			result = series.Result{}
 		} else {
@@ -111,9 +100,7 @@ func (s *Store) commitGroup(writes []*series.Write) {
 				s.metrics.refused[r.Reason].Add(float64(r.Samples))
 			}
 		}
-		w.Done(result, err)
-		s.queued.Add(-cost)
-		s.room.Release(cost)
+		s.queue.Done(w, result, err)
 	}
 	clear(c.results)
 }

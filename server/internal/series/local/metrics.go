@@ -63,7 +63,7 @@ func newMetrics(s *Store, r prometheus.Registerer) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "sonde_server_store_queue_samples",
 			Help: "Samples that wait in the store or are being committed.",
-		}, func() float64 { return float64(s.queued.Load()) }),
+		}, func() float64 { return float64(s.queue.Samples()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "sonde_server_store_failed",
 			Help: "1 when the store has failed and acknowledges nothing more.",

@@ -14,11 +14,11 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/tsdb/wlog"
 	"github.com/prometheus/prometheus/util/compression"
-	"golang.org/x/sync/semaphore"
 	"golang.org/x/sys/unix"
 
 	"sonde.dev/sonde/internal/durable"
 	"sonde.dev/sonde/server/internal/series"
+	"sonde.dev/sonde/server/internal/series/queue"
 )
 
 // tuning is what tests change.
@@ -59,8 +59,7 @@ func openStore(o Options, t tuning) (_ *Store, err error) {
 		tuning:   t,
 		lock:     lock,
 		registry: prometheus.NewRegistry(),
-		room:     semaphore.NewWeighted(int64(o.QueueSamples)),
-		wake:     make(chan struct{}, 1),
+		queue:    queue.New(o.QueueSamples, min(groupSamples, o.QueueSamples/2)),
 		stopped:  make(chan struct{}),
 		failed:   make(chan struct{}),
 	}

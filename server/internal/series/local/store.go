@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
-	"golang.org/x/sync/semaphore"
 
 	"sonde.dev/sonde/server/internal/series"
+	"sonde.dev/sonde/server/internal/series/queue"
 )
 
 // Store is an open store. All its methods are safe for concurrent use.
@@ -26,13 +25,7 @@ type Store struct {
 	// registry holds all metrics of the store and of the library.
 	registry *prometheus.Registry
 
-	room   *semaphore.Weighted // QueueSamples, given back after Done
-	queued atomic.Int64        // samples that hold room
-	wake   chan struct{}       // holds one token when the committer must look
-
-	mu     sync.Mutex
-	queue  []*series.Write
-	closed bool
+	queue *queue.Queue
 
 	stopped chan struct{} // closed when the committer has returned
 	failed  chan struct{} // closed once failure is set
@@ -48,59 +41,7 @@ var _ series.Appender = (*Store)(nil)
 
 // Append implements series.Appender. A Write of more samples than the queue
 // holds waits until the queue is empty and then has it alone.
-func (s *Store) Append(ctx context.Context, w *series.Write) error {
-	if err := w.Check(); err != nil {
-		return err
-	}
-	cost := s.cost(w)
-	if err := s.room.Acquire(ctx, cost); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		s.room.Release(cost)
-		return series.ErrClosed
-	}
-	s.queue = append(s.queue, w)
-	first := len(s.queue) == 1
-	plenty := s.queued.Add(cost) >= s.plenty()
-	s.mu.Unlock()
-	if first || plenty {
-		s.signal()
-	}
-	return nil
-}
-
-// plenty is how many queued samples are committed without waiting for more.
-func (s *Store) plenty() int64 { return min(groupSamples, int64(s.options.QueueSamples)/2) }
-
-// cost returns the room that w takes in the queue.
-func (s *Store) cost(w *series.Write) int64 {
-	return int64(min(max(w.Samples(), 1), s.options.QueueSamples))
-}
-
-func (s *Store) signal() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
-// take swaps the queue for an empty one.
-func (s *Store) take(empty []*series.Write) (writes []*series.Write) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	writes, s.queue = s.queue, empty
-	return writes
-}
-
-// state reports whether Writes are queued, and whether more may come.
-func (s *Store) state() (queued, open bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.queue) > 0, !s.closed
-}
+func (s *Store) Append(ctx context.Context, w *series.Write) error { return s.queue.Append(ctx, w) }
 
 // Queryable returns the samples for queries, until Close.
 func (s *Store) Queryable() storage.Queryable { return s.db }
@@ -142,10 +83,7 @@ func (s *Store) fail(cause error) {
 // Queries must have ended.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
-		s.mu.Lock()
-		s.closed = true
-		s.mu.Unlock()
-		s.signal()
+		s.queue.Close()
 		<-s.stopped
 		if s.options.Registerer != nil {
 			s.options.Registerer.Unregister(s.registry)

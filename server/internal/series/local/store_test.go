@@ -377,7 +377,7 @@ func TestBackpressure(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("append to a full queue: %v, want context.Canceled", err)
 	}
-	if got := s.queued.Load(); got != 3 {
+	if got := s.queue.Samples(); got != 3 {
 		t.Errorf("%d samples queued, want 3", got)
 	}
 	close(hold)

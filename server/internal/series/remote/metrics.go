@@ -52,7 +52,7 @@ func newMetrics(s *Store) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "sonde_server_store_queue_samples",
 			Help: "Samples that wait in the store or are being committed.",
-		}, func() float64 { return float64(s.queued.Load()) }))
+		}, func() float64 { return float64(s.queue.Samples()) }))
 	s.options.Registerer.MustRegister(all)
 	m.unregister = func() { s.options.Registerer.Unregister(all) }
 	return m

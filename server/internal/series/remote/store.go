@@ -4,12 +4,10 @@ import (
 	"context"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"sonde.dev/sonde/server/internal/series"
+	"sonde.dev/sonde/server/internal/series/queue"
 )
 
 // Store is a store elsewhere. All its methods are safe for concurrent use.
@@ -18,13 +16,9 @@ type Store struct {
 	client  *http.Client
 	metrics *metrics
 
-	room   *semaphore.Weighted // QueueSamples, given back after Done
-	queued atomic.Int64        // samples that hold room
-	wake   chan struct{}       // holds one token when the sender must look
+	queue *queue.Queue
 
-	mu     sync.Mutex
-	queue  []*series.Write
-	closed bool
+	mu sync.Mutex
 	// refusing is why the newest request failed; nil when it did not.
 	refusing error
 
@@ -50,8 +44,7 @@ func Open(o Options) (*Store, error) {
 	s := &Store{
 		options: o,
 		client:  client,
-		room:    semaphore.NewWeighted(int64(o.QueueSamples)),
-		wake:    make(chan struct{}, 1),
+		queue:   queue.New(o.QueueSamples, o.QueueSamples),
 		stopped: make(chan struct{}),
 	}
 	// 2.0 counts what it took, by which the parts of a histogram would be some.
@@ -63,64 +56,17 @@ func Open(o Options) (*Store, error) {
 
 // Append implements series.Appender. A Write of more samples than the queue
 // holds waits until the queue is empty and then has it alone.
-func (s *Store) Append(ctx context.Context, w *series.Write) error {
-	if err := w.Check(); err != nil {
-		return err
-	}
-	cost := s.cost(w)
-	if err := s.room.Acquire(ctx, cost); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		s.room.Release(cost)
-		return series.ErrClosed
-	}
-	s.queue = append(s.queue, w)
-	s.queued.Add(cost)
-	s.mu.Unlock()
-	s.signal()
-	return nil
-}
-
-func (s *Store) cost(w *series.Write) int64 {
-	return int64(min(max(w.Samples(), 1), s.options.QueueSamples))
-}
-
-func (s *Store) signal() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
-// take swaps the queue for an empty one and reports whether more may come.
-func (s *Store) take(empty []*series.Write) (writes []*series.Write, open bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	writes, s.queue = s.queue, empty
-	return writes, !s.closed
-}
+func (s *Store) Append(ctx context.Context, w *series.Write) error { return s.queue.Append(ctx, w) }
 
 // run sends what is queued until the store is closed and the queue is empty.
 func (s *Store) run() {
 	defer close(s.stopped)
 	var spare []*series.Write
-	for range s.wake {
-		for {
-			writes, open := s.take(spare[:0])
-			if len(writes) == 0 {
-				if !open {
-					return
-				}
-				spare = writes
-				break
-			}
-			s.send(writes)
-			clear(writes)
-			spare = writes
-		}
+	for s.queue.Wait() {
+		writes := s.queue.Take(spare[:0])
+		s.send(writes)
+		clear(writes)
+		spare = writes
 	}
 }
 
@@ -132,7 +78,6 @@ func (s *Store) send(writes []*series.Write) {
 		n, runs, results := s.group(writes)
 		err := s.deliver(deadline, runs, results)
 		for i, w := range writes[:n] {
-			cost := s.cost(w)
 			result := results[i]
 			if err != nil {
 				result = series.Result{}
@@ -142,9 +87,7 @@ func (s *Store) send(writes []*series.Write) {
 					s.metrics.refused[r.Reason].Add(float64(r.Samples))
 				}
 			}
-			w.Done(result, err)
-			s.queued.Add(-cost)
-			s.room.Release(cost)
+			s.queue.Done(w, result, err)
 		}
 		writes = writes[n:]
 	}
@@ -173,10 +116,7 @@ func (s *Store) Wait(ctx context.Context) error {
 // Close stops taking Writes, sends those that are queued, gives up when the store
 // is down for Patience and one request more, calls each Done and returns. Queries must have ended.
 func (s *Store) Close() error {
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	s.signal()
+	s.queue.Close()
 	<-s.stopped
 	s.metrics.unregister()
 	s.client.CloseIdleConnections()
