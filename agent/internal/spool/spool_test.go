@@ -153,6 +153,7 @@ func TestAcknowledgedInTimeNeverTouchesTheDisk(t *testing.T) {
 			s.Ack(lane, seq)
 			time.Sleep(900 * time.Millisecond)
 		}
+		synctest.Wait()
 		if disk.writes != 0 || encoded != 0 {
 			t.Errorf("%d writes and %d encodings, want none", disk.writes, encoded)
 		}
@@ -175,6 +176,7 @@ func TestOutage(t *testing.T) {
 			lane, seq = mustAppend(t, s, n)
 			time.Sleep(time.Second)
 		}
+		synctest.Wait()
 		if want := minutes * 6; disk.writes < want-6 || disk.writes > want {
 			t.Errorf("%d writes in %d minutes, want about %d", disk.writes, minutes, want)
 		}
