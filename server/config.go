@@ -53,6 +53,9 @@ type Config struct {
 	// may take; 0 bytes is no bound.
 	Retention      time.Duration
 	RetentionBytes int64
+	// RetentionMinutes and RetentionHours are how long samples are kept rolled up
+	// by the minute and by the hour, never shorter than Retention; 0 is not at all.
+	RetentionMinutes, RetentionHours time.Duration
 	// Metrics says where samples are kept when not in DataDir.
 	Metrics MetricsConfig
 	// MaxSeries bounds the series of one agent.
@@ -135,6 +138,12 @@ func (c Config) Check() error {
 	}
 	if c.Retention < 2*time.Hour {
 		wrong("retention", "%v is shorter than 2h, the smallest unit in which samples are deleted", c.Retention)
+	}
+	if c.RetentionMinutes < 0 {
+		wrong("retention-1m", "%v is negative", c.RetentionMinutes)
+	}
+	if c.RetentionHours < 0 {
+		wrong("retention-1h", "%v is negative", c.RetentionHours)
 	}
 	if c.RetentionBytes < 0 {
 		wrong("retention-bytes", "%d is negative", c.RetentionBytes)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"path/filepath"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/storage"
@@ -12,6 +13,7 @@ import (
 	"sonde.dev/sonde/server/internal/series"
 	"sonde.dev/sonde/server/internal/series/local"
 	"sonde.dev/sonde/server/internal/series/remote"
+	"sonde.dev/sonde/server/internal/series/rollup"
 )
 
 // MetricsConfig says where samples are kept when not in the data directory:
@@ -55,6 +57,8 @@ func (c MetricsConfig) check() error {
 type sampleStore interface {
 	series.Appender
 	Queryable() storage.Queryable
+	// Tiers are coarser forms of the samples, nil for none.
+	Tiers() series.Tiers
 	// Wait blocks until the store has failed for good, or ctx ends.
 	Wait(ctx context.Context) error
 	// Ready says why the store cannot store or answer now, or nil.
@@ -76,6 +80,7 @@ func openSamples(c Config, metrics prometheus.Registerer) (sampleStore, error) {
 	s, err := local.Open(local.Options{
 		Dir:        filepath.Join(c.DataDir, "samples"),
 		Retention:  c.Retention,
+		Tiers:      c.tiers(),
 		MaxBytes:   c.RetentionBytes,
 		Logger:     c.Logger,
 		Registerer: metrics,
@@ -85,6 +90,22 @@ func openSamples(c Config, metrics prometheus.Registerer) (sampleStore, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// tiers are what is kept longer than samples as taken.
+func (c Config) tiers() (tiers []rollup.Tier) {
+	atLeast := c.Retention
+	for _, tier := range []rollup.Tier{
+		{Window: time.Minute, Retention: c.RetentionMinutes},
+		{Window: time.Hour, Retention: c.RetentionHours},
+	} {
+		if tier.Retention > 0 {
+			atLeast = max(atLeast, tier.Retention)
+			tier.Retention = atLeast
+			tiers = append(tiers, tier)
+		}
+	}
+	return tiers
 }
 
 // ready says whether the server can store and answer, and no more: anybody may

@@ -117,6 +117,7 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 // assemble makes the services and the routes to them.
 func (s *Server) assemble(ctx context.Context, metrics *prometheus.Registry) error {
 	engine, err := query.New(s.samples.Queryable(), query.Options{
+		Tiers:      s.samples.Tiers(),
 		MaxSamples: s.config.QuerySamples,
 		Timeout:    s.config.QueryTimeout,
 		Logger:     s.log,

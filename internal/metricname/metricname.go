@@ -41,13 +41,26 @@ var table = func() []Metric {
 
 // Lookup returns the metric of a name.
 func Lookup(name string) (Metric, bool) {
-	i, found := slices.BinarySearchFunc(table, name, func(m Metric, name string) int {
-		return strings.Compare(m.Name, name)
-	})
+	i, found := find(name)
 	if !found {
 		return Metric{}, false
 	}
 	return clone(table[i]), true
+}
+
+// TypeOf returns the type of the metric of a name.
+func TypeOf(name string) (Type, bool) {
+	i, found := find(name)
+	if !found {
+		return "", false
+	}
+	return table[i].Type, true
+}
+
+func find(name string) (int, bool) {
+	return slices.BinarySearchFunc(table, name, func(m Metric, name string) int {
+		return strings.Compare(m.Name, name)
+	})
 }
 
 // All returns every metric, sorted by name.

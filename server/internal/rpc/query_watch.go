@@ -19,7 +19,7 @@ import (
 
 const (
 	minWatchStep = 100 * time.Millisecond
-	maxWatchStep = time.Hour
+	maxWatchStep = 7 * 24 * time.Hour
 	maxWatches   = 4096
 )
 

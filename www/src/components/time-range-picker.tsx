@@ -69,7 +69,7 @@ export function TimeRangePicker() {
               aria-label="Time range"
               className="popup-motion w-72 rounded-lg border border-line bg-raised p-3 shadow-raised outline-none"
             >
-              <div className="grid grid-cols-5 gap-1">
+              <div className="grid grid-cols-6 gap-1">
                 {presets.map((preset) => {
                   const current = endsNow && describe(range) === `Last ${preset}`;
                   return (

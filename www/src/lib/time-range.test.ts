@@ -77,6 +77,7 @@ describe("stepFor", () => {
     ["1h", 1200, 5_000],
     ["24h", 1200, 120_000],
     ["30d", 1200, 3_600_000],
+    ["365d", 1200, 43_200_000],
     ["15m", 300, 5_000],
   ])("%s over %d px is %d ms", (length, width, step) => {
     expect(stepFor(parseDuration(length) as number, width)).toBe(step);

@@ -7,7 +7,7 @@ export type TimeRange = { from: TimePoint; to: TimePoint; paused?: boolean };
 /** Short, so that a host that has just joined fills it soon. */
 export const defaultRange: TimeRange = { from: { kind: "ago", ms: 5 * 60_000 }, to: { kind: "ago", ms: 0 } };
 
-export const presets = ["5m", "15m", "1h", "3h", "6h", "12h", "24h", "2d", "7d", "30d"] as const;
+export const presets = ["5m", "15m", "1h", "3h", "6h", "12h", "24h", "2d", "7d", "30d", "90d", "365d"] as const;
 
 const units: Record<string, number> = {
   s: 1_000,

@@ -913,7 +913,7 @@ type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At most 64, each PromQL of at most 16 KiB.
 	Exprs []string `protobuf:"bytes,1,rep,name=exprs,proto3" json:"exprs,omitempty"`
-	// At least 100, at most 3,600,000.
+	// At least 100, at most 604,800,000.
 	StepMs int64 `protobuf:"varint,2,opt,name=step_ms,json=stepMs,proto3" json:"step_ms,omitempty"`
 	// Agent id, or empty.
 	FollowAgent   string `protobuf:"bytes,3,opt,name=follow_agent,json=followAgent,proto3" json:"follow_agent,omitempty"`

@@ -63,6 +63,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sonde.dev/sonde/internal/durable"
+	"sonde.dev/sonde/server/internal/series/rollup"
 )
 
 var (
@@ -83,7 +84,10 @@ type Options struct {
 	// days, at least 2 hours. Whole blocks are deleted, so samples stay up to a
 	// tenth of it longer.
 	Retention time.Duration
-	// MaxBytes bounds the files of the store; the oldest blocks are deleted
+	// Tiers are coarser forms of the samples that are kept longer, the shortest
+	// window first; default none.
+	Tiers []rollup.Tier
+	// MaxBytes bounds the files of the store, those of tiers aside; the oldest blocks are deleted
 	// beyond it. The logs count, but are not deleted: with a bound smaller than
 	// three hours of logs no history is left. 0 is no bound.
 	MaxBytes int64

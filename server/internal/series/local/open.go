@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +20,7 @@ import (
 	"sonde.dev/sonde/internal/durable"
 	"sonde.dev/sonde/server/internal/series"
 	"sonde.dev/sonde/server/internal/series/queue"
+	"sonde.dev/sonde/server/internal/series/rollup"
 )
 
 // tuning is what tests change.
@@ -65,6 +67,9 @@ func openStore(o Options, t tuning) (_ *Store, err error) {
 	}
 	defer func() {
 		if err != nil {
+			if s.tiers != nil {
+				err = errors.Join(err, s.tiers.Close())
+			}
 			if s.db != nil {
 				err = errors.Join(err, s.committer.close(), s.db.Close())
 			}
@@ -81,6 +86,19 @@ func openStore(o Options, t tuning) (_ *Store, err error) {
 	}
 	s.metrics.damaged.Set(float64(damaged))
 
+	if len(o.Tiers) > 0 {
+		s.tiers, err = rollup.Open(rollup.Options{
+			Dir:        o.Dir,
+			Tiers:      o.Tiers,
+			Late:       o.OutOfOrderWindow,
+			Space:      s.checkSpace,
+			Logger:     quiet(o.Logger),
+			Registerer: s.registry,
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
 	watch := &failures{Registerer: s.registry}
 	s.db, err = tsdb.Open(o.Dir, quiet(o.Logger), watch, s.tsdbOptions(), nil)
 	if err != nil {
@@ -108,6 +126,18 @@ func openStore(o Options, t tuning) (_ *Store, err error) {
 		}
 	}
 	s.committer.newest = make(map[*series.Target]int64)
+	s.rolling, s.stopRolling = make(chan struct{}), func() {}
+	if s.tiers == nil {
+		close(s.rolling)
+	} else {
+		s.tiers.Attach(s.db)
+		ctx, cancel := context.WithCancel(context.Background())
+		s.stopRolling = cancel
+		go func() {
+			defer close(s.rolling)
+			s.tiers.Run(ctx)
+		}()
+	}
 	go s.run()
 	return s, nil
 }
@@ -133,6 +163,9 @@ func (s *Store) tsdbOptions() *tsdb.Options {
 	// XOR2 saves 0.1 bytes a sample here, but its format is still called
 	// experimental, and blocks must stay readable for years and by other tools.
 	o.FloatChunkEncoding = chunkenc.EncXOR
+	if s.tiers != nil {
+		o.BlockCompactionExcludeFunc = s.tiers.Pending
+	}
 	return o
 }
 

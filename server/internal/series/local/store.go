@@ -13,6 +13,7 @@ import (
 
 	"sonde.dev/sonde/server/internal/series"
 	"sonde.dev/sonde/server/internal/series/queue"
+	"sonde.dev/sonde/server/internal/series/rollup"
 )
 
 // Store is an open store. All its methods are safe for concurrent use.
@@ -26,6 +27,10 @@ type Store struct {
 	registry *prometheus.Registry
 
 	queue *queue.Queue
+
+	tiers       *rollup.Tiers // nil for none
+	rolling     chan struct{} // closed when nothing is rolled up any more
+	stopRolling func()
 
 	stopped chan struct{} // closed when the committer has returned
 	failed  chan struct{} // closed once failure is set
@@ -45,6 +50,14 @@ func (s *Store) Append(ctx context.Context, w *series.Write) error { return s.qu
 
 // Queryable returns the samples for queries, until Close.
 func (s *Store) Queryable() storage.Queryable { return s.db }
+
+// Tiers returns coarser forms of the samples, until Close; nil for none.
+func (s *Store) Tiers() series.Tiers {
+	if s.tiers == nil {
+		return nil
+	}
+	return s.tiers
+}
 
 // Err returns nil, or why the store has failed.
 func (s *Store) Err() error {
@@ -88,7 +101,12 @@ func (s *Store) Close() error {
 		if s.options.Registerer != nil {
 			s.options.Registerer.Unregister(s.registry)
 		}
-		s.closeErr = errors.Join(s.committer.close(), s.db.Close(), s.lock.Close())
+		s.stopRolling()
+		<-s.rolling
+		if s.tiers != nil {
+			s.closeErr = s.tiers.Close()
+		}
+		s.closeErr = errors.Join(s.closeErr, s.committer.close(), s.db.Close(), s.lock.Close())
 	})
 	return s.closeErr
 }

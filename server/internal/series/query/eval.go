@@ -67,23 +67,24 @@ func (e *Engine) eval(ctx context.Context, req Request) (*Result, error) {
 	if err := req.check(); err != nil {
 		return nil, err
 	}
-	source := source{Queryable: e.storage}
+	if req.Lookback == 0 {
+		req.Lookback = e.opts.Lookback
+	}
+	plan := e.plan(req)
+	source := source{Queryable: plan.storage}
 	lookback := req.Lookback
 	if lookback == 0 {
-		lookback = e.opts.Lookback
-	}
-	if lookback == 0 {
-		lookback = MaxLookback
-		source.paced, source.hold = true, req.Hold.Milliseconds()
+		lookback = plan.lookback()
+		source.pace = &pace{hold: req.Hold.Milliseconds(), longest: lookback.Milliseconds(), first: max(FirstHold, plan.window).Milliseconds()}
 	}
 
 	opts := promql.NewPrometheusQueryOpts(req.StepStats, lookback)
 	var query promql.Query
 	var err error
 	if req.Step > 0 {
-		query, err = e.promql.NewRangeQuery(ctx, source, opts, req.Expr, req.Start, req.End, req.Step)
+		query, err = e.promql.NewRangeQuery(ctx, source, opts, plan.expr, req.Start, req.End, req.Step)
 	} else {
-		query, err = e.promql.NewInstantQuery(ctx, source, opts, req.Expr, req.Start)
+		query, err = e.promql.NewInstantQuery(ctx, source, opts, plan.expr, req.Start)
 	}
 	if err != nil {
 		return nil, parseError(err)

@@ -123,7 +123,7 @@ func lookup[T any](ctx context.Context, e *Engine, method string, req LookupRequ
 		if req.Limit > 0 {
 			limit = min(limit, req.Limit)
 		}
-		q, err := (source{Queryable: e.storage}).Querier(start, end)
+		q, err := (source{Queryable: e.all}).Querier(start, end)
 		if err != nil {
 			return 0, evaluationError(err)
 		}

@@ -8,13 +8,24 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 )
 
-// standing returns how long a sample stands for its series, in milliseconds,
-// when the samples before it came with the given interval; 0 is unknown.
-func standing(interval int64) int64 {
+// pace says how long samples stand for their series, in milliseconds.
+type pace struct {
+	// hold is for the newest sample of a series, at least.
+	hold int64
+	// longest is for all, at most.
+	longest int64
+	// first is for a sample of which it is not known how soon the next should
+	// come.
+	first int64
+}
+
+// standing returns how long a sample stands for its series when the samples
+// before it came with the given interval; 0 is unknown.
+func (p *pace) standing(interval int64) int64 {
 	if interval == 0 {
-		return FirstHold.Milliseconds()
+		return p.first
 	}
-	return min(2*interval+time.Second.Milliseconds(), MaxLookback.Milliseconds())
+	return min(2*interval+time.Second.Milliseconds(), p.longest)
 }
 
 // millis are milliseconds since 1970. The name keeps go vet from taking Seek for
@@ -25,7 +36,8 @@ type millis = int64
 // longer and has no follower.
 type pacedIterator struct {
 	chunkenc.Iterator
-	hold, end int64 // milliseconds
+	pace *pace
+	end  int64 // milliseconds
 
 	started  bool
 	last     int64 // time of the newest sample read
@@ -47,7 +59,7 @@ func (it *pacedIterator) Next() chunkenc.ValueType {
 	case it.ended:
 		return chunkenc.ValNone
 	}
-	stands := standing(it.interval)
+	stands := it.pace.standing(it.interval)
 	it.kind = it.Iterator.Next()
 	if it.kind == chunkenc.ValNone {
 		return it.finish(stands)
@@ -79,7 +91,7 @@ func (it *pacedIterator) read() {
 // query can see.
 func (it *pacedIterator) finish(stands int64) chunkenc.ValueType {
 	it.ended = true
-	marker := it.last + max(stands, it.hold)
+	marker := it.last + max(stands, it.pace.hold)
 	if !it.started || marker > it.end || it.Iterator.Err() != nil {
 		return chunkenc.ValNone
 	}
@@ -102,7 +114,7 @@ func (it *pacedIterator) Seek(t millis) chunkenc.ValueType {
 	if it.ended {
 		return chunkenc.ValNone
 	}
-	if it.started && t-it.last <= 2*standing(it.interval) {
+	if it.started && t-it.last <= 2*it.pace.standing(it.interval) {
 		// Near: walk, so that the pace stays known.
 		for {
 			kind := it.Next()
@@ -111,10 +123,10 @@ func (it *pacedIterator) Seek(t millis) chunkenc.ValueType {
 			}
 		}
 	}
-	stands := standing(it.interval)
+	stands := it.pace.standing(it.interval)
 	it.kind = it.Iterator.Seek(t)
 	if it.kind == chunkenc.ValNone {
-		if it.started && it.last+max(stands, it.hold) < t {
+		if it.started && it.last+max(stands, it.pace.hold) < t {
 			it.ended = true
 			return chunkenc.ValNone
 		}

@@ -27,6 +27,18 @@
 // The pace concerns instant selectors (node_load1) only. A range selector
 // (rate(x[10s])) sees the samples of its range, as ever. A query with a lookback
 // is evaluated as Prometheus does.
+//
+// # Long ranges
+//
+// Over a store with [series.Tiers] a query reads the coarsest samples that give
+// the same answer as those taken, as far as that can be told from its
+// expression: rate, increase and resets of counters and of histograms, and
+// avg_, min_, max_, sum_ and count_over_time of gauges, over ranges of a window
+// or more; and metrics by themselves when a step is a window or more, where a
+// gauge is then the mean of its last window. Where ranges do not begin and end
+// with windows, they must be ten times as long, as those at both ends count
+// whole or not at all. Everything else reads samples as taken; of times from
+// which none are kept, every query reads what tiers have.
 package query
 
 import (
@@ -39,6 +51,8 @@ import (
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
+
+	"sonde.dev/sonde/server/internal/series"
 )
 
 const (
@@ -78,6 +92,8 @@ type Options struct {
 	// Lookback applies to every query that names none, in place of the series'
 	// own pace. Default 0: the pace.
 	Lookback time.Duration
+	// Tiers are coarser forms of the samples, for long ranges. Default: none.
+	Tiers series.Tiers
 	// Logger gets one line a query: debug, or warn when it took over a second.
 	// Default: nothing is logged.
 	Logger *slog.Logger
@@ -113,6 +129,7 @@ func (o Options) withDefaults() Options {
 type Engine struct {
 	opts    Options
 	storage storage.Queryable
+	all     storage.Queryable // storage, and what only tiers have
 	parser  parser.Parser
 	promql  *promql.Engine
 	gate    gate
@@ -142,9 +159,13 @@ func New(q storage.Queryable, opts Options) (*Engine, error) {
 	e := &Engine{
 		opts:    opts,
 		storage: q,
+		all:     q,
 		parser:  p,
 		metrics: newMetrics(),
 		gate:    newGate(opts.MaxConcurrent, opts.MaxWaiting),
+	}
+	if opts.Tiers != nil {
+		e.all = opts.Tiers.At(0)
 	}
 	e.shared.init()
 	if err := e.metrics.register(opts.Registerer, &e.gate); err != nil {

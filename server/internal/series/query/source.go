@@ -9,12 +9,11 @@ import (
 	"github.com/prometheus/prometheus/util/annotations"
 )
 
-// source is the storage as one query sees it: its errors are marked, and, when
-// paced, series end where their pace says so.
+// source is the storage as one query sees it: its errors are marked, and, with
+// a pace, series end where that says so.
 type source struct {
 	storage.Queryable
-	paced bool
-	hold  int64 // milliseconds
+	pace *pace
 }
 
 func (s source) Querier(mint, maxt int64) (storage.Querier, error) {
@@ -33,8 +32,8 @@ type querier struct {
 func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
 	set := &seriesSet{SeriesSet: q.Querier.Select(ctx, sorted, hints, matchers...)}
 	// Range selectors ignore staleness markers: nothing to gain.
-	if q.source.paced && hints != nil && hints.Range == 0 {
-		set.paced, set.hold, set.end = true, q.source.hold, hints.End
+	if q.source.pace != nil && hints != nil && hints.Range == 0 {
+		set.pace, set.end = q.source.pace, hints.End
 	}
 	return set
 }
@@ -58,23 +57,23 @@ func marked(err error) error {
 
 type seriesSet struct {
 	storage.SeriesSet
-	paced bool
-	hold  int64
-	end   int64
+	pace *pace
+	end  int64
 }
 
 func (s *seriesSet) At() storage.Series {
-	if !s.paced {
+	if s.pace == nil {
 		return s.SeriesSet.At()
 	}
-	return pacedSeries{Series: s.SeriesSet.At(), hold: s.hold, end: s.end}
+	return pacedSeries{Series: s.SeriesSet.At(), pace: s.pace, end: s.end}
 }
 
 func (s *seriesSet) Err() error { return marked(s.SeriesSet.Err()) }
 
 type pacedSeries struct {
 	storage.Series
-	hold, end int64
+	pace *pace
+	end  int64
 }
 
 func (s pacedSeries) Iterator(reuse chunkenc.Iterator) chunkenc.Iterator {
@@ -82,6 +81,6 @@ func (s pacedSeries) Iterator(reuse chunkenc.Iterator) chunkenc.Iterator {
 	if !ok {
 		it = &pacedIterator{}
 	}
-	*it = pacedIterator{Iterator: s.Series.Iterator(it.Iterator), hold: s.hold, end: s.end}
+	*it = pacedIterator{Iterator: s.Series.Iterator(it.Iterator), pace: s.pace, end: s.end}
 	return it
 }

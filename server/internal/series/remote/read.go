@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
 
+	"sonde.dev/sonde/server/internal/series"
 	"sonde.dev/sonde/server/internal/series/query"
 )
 
@@ -25,6 +26,9 @@ import (
 // queries for range selectors, which yield the samples as they were written.
 // Errors that may pass wrap query.ErrUnavailable.
 func (s *Store) Queryable() storage.Queryable { return queryable{s} }
+
+// Tiers returns nil: whether a store keeps coarser forms is its own matter.
+func (s *Store) Tiers() series.Tiers { return nil }
 
 type queryable struct{ store *Store }
 

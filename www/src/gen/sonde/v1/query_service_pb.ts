@@ -464,7 +464,7 @@ export type WatchRequest = Message<"sonde.v1.WatchRequest"> & {
   exprs: string[];
 
   /**
-   * At least 100, at most 3,600,000.
+   * At least 100, at most 604,800,000.
    *
    * @generated from field: int64 step_ms = 2;
    */
