@@ -69,3 +69,41 @@ func TestRolloutNeedsLease(t *testing.T) {
 	}
 	want(4, fleet.RolloutRunning, 1)
 }
+
+// fenced is a store in which agents have their sessions with other servers.
+type fenced struct{ fleet.Store }
+
+func (fenced) PutConfigStatuses(context.Context, []fleet.ConfigStatus) error { return nil }
+
+// A server that was suspended hears of an agent's status from the one that the
+// agent went to, before it knows that its own session is over.
+func TestStatusOfAnAgentThatWentElsewhere(t *testing.T) {
+	h := newHerd(t, 1)
+	var err error
+	h.steering, err = fleet.NewSharedSteering(t.Context(), fenced{h.store}, new(shared), func() time.Time { return h.now }, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id := range h.sessions {
+		session := h.connect(t, id, 0)
+		r := h.apply(t, policy("p", 200, nil))
+		hash := session.last()
+		h.wantState(t, id, fleet.ConfigPending, r.Number)
+		err := h.store.PutConfigStatuses(t.Context(), []fleet.ConfigStatus{{
+			AgentID: id, Revision: r.Number, Desired: hash, InForce: hash, State: fleet.ConfigApplied, ChangedAt: h.now,
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.steering.Hear(t.Context(), fleet.Notice{Kind: fleet.StatusesChanged}); err != nil {
+			t.Fatal(err)
+		}
+		h.wantState(t, id, fleet.ConfigPending, r.Number)
+		h.steering.Disconnected(id, session)
+		h.look(t) // the status of here is passed over
+		if err := h.steering.AdoptAgain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		h.wantState(t, id, fleet.ConfigApplied, r.Number)
+	}
+}

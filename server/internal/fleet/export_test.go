@@ -10,3 +10,6 @@ func (s *Steering) Look(ctx context.Context) error {
 
 // Lead does what Run does each second for the lease.
 func (s *Steering) Lead(ctx context.Context) error { return s.lead(ctx) }
+
+// AdoptAgain is what Run does once a second.
+func (s *Steering) AdoptAgain(ctx context.Context) error { return s.adoptAgain(ctx) }

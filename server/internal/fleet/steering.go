@@ -52,8 +52,8 @@ type Steering struct {
 	// leadUntil is when the lease runs out that makes this server the one that
 	// moves rollouts, unless it has the store for itself.
 	leadUntil time.Time
-	// reread says that a status of the store was passed over, since one of ours
-	// had not been stored.
+	// reread says that a status of the store may have been passed over, since one
+	// of ours had not been stored, or the agent had a session here.
 	reread bool
 }
 
@@ -324,6 +324,8 @@ func (s *Steering) Disconnected(agentID string, session ConfigSession) {
 	defer s.mu.Unlock()
 	if st := s.agents[agentID]; st != nil && st.session == session {
 		st.session, st.downAt = nil, s.now()
+		// What another server said of the agent meanwhile was passed over.
+		s.reread = s.reread || s.cluster.Shared()
 	}
 }
 
