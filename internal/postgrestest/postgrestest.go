@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -37,16 +38,31 @@ type Cluster struct {
 	port       int
 	credential *syscall.Credential // nil for that of the test
 	databases  int
+	place      Place
 
 	postmaster *exec.Cmd // nil while it is stopped
 	log        bytes.Buffer
+}
+
+// Place is where a PostgreSQL runs, if not beside the test.
+type Place struct {
+	// Addresses are those on which it listens. The test must reach the first.
+	Addresses []string
+	// Start starts its process, as [exec.Cmd.Start] does.
+	Start func(*exec.Cmd) error
 }
 
 // Start starts a PostgreSQL and stops it when t ends. Where its programs are not
 // installed t is skipped, but not on CI.
 func Start(t testing.TB) *Cluster {
 	t.Helper()
-	c := &Cluster{bin: programs(t)}
+	return StartAt(t, Place{Addresses: []string{"127.0.0.1"}, Start: (*exec.Cmd).Start})
+}
+
+// StartAt is [Start] at a place.
+func StartAt(t testing.TB, place Place) *Cluster {
+	t.Helper()
+	c := &Cluster{bin: programs(t), place: place}
 	var err error
 	if c.dir, err = os.MkdirTemp("", "sonde-postgres-"); err != nil {
 		t.Fatal(err)
@@ -64,6 +80,7 @@ func Start(t testing.TB) *Cluster {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
 	c.port = freePort(t)
+	c.letIn(t)
 	c.Start(t)
 	t.Cleanup(func() { c.Stop(t) })
 	return c
@@ -112,6 +129,19 @@ func (c *Cluster) becomeUser(t testing.TB) {
 	c.credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
 
+// letIn lets in who is on the networks that it is on, and not only on loopback.
+func (c *Cluster) letIn(t testing.TB) {
+	t.Helper()
+	f, err := os.OpenFile(filepath.Join(c.data(), "pg_hba.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteString("host all all samenet scram-sha-256\n")
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
 
 func (c *Cluster) command(name string, args ...string) *exec.Cmd {
@@ -136,11 +166,11 @@ func freePort(t testing.TB) int {
 // once it takes connections.
 func (c *Cluster) Start(t testing.TB) {
 	t.Helper()
-	c.postmaster = c.command("postgres", "-D", c.data(), "-k", c.dir, "-h", "127.0.0.1", "-p", strconv.Itoa(c.port),
+	c.postmaster = c.command("postgres", "-D", c.data(), "-k", c.dir, "-h", strings.Join(c.place.Addresses, ","), "-p", strconv.Itoa(c.port),
 		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off", "-c", "shared_buffers=16MB",
 		"-c", "max_connections=60", "-c", "logging_collector=off", "-c", "autovacuum=off")
 	c.postmaster.Stdout, c.postmaster.Stderr = &c.log, &c.log
-	if err := c.postmaster.Start(); err != nil {
+	if err := c.place.Start(c.postmaster); err != nil {
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(time.Minute); ; {
@@ -157,13 +187,25 @@ func (c *Cluster) Start(t testing.TB) {
 }
 
 // Stop ends all connections and stops PostgreSQL; once it is stopped it does
-// nothing.
+// nothing. It is what PostgreSQL calls a fast shutdown.
 func (c *Cluster) Stop(t testing.TB) {
+	t.Helper()
+	c.end(t, syscall.SIGINT)
+}
+
+// Abort is Stop by an immediate shutdown: connections break without a word, and
+// the next Start finds out from the log what was committed.
+func (c *Cluster) Abort(t testing.TB) {
+	t.Helper()
+	c.end(t, syscall.SIGQUIT)
+}
+
+func (c *Cluster) end(t testing.TB, signal syscall.Signal) {
 	t.Helper()
 	if c.postmaster == nil {
 		return
 	}
-	c.postmaster.Process.Signal(syscall.SIGINT) // a fast shutdown
+	c.postmaster.Process.Signal(signal)
 	if err := c.postmaster.Wait(); err != nil {
 		t.Errorf("PostgreSQL: %v\n%s", err, c.log.String())
 	}
@@ -238,7 +280,7 @@ func (c *Cluster) Shut(t testing.TB, name string) {
 
 // url has the password.
 func (c *Cluster) url(database string) string {
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(superuser, password), Host: fmt.Sprintf("127.0.0.1:%d", c.port), Path: "/" + database}
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(superuser, password), Host: fmt.Sprintf("%s:%d", c.place.Addresses[0], c.port), Path: "/" + database}
 	return u.String()
 }
 
