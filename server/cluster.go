@@ -244,13 +244,7 @@ func (f *follower) beat(ctx context.Context) {
 		if now.Sub(reported) >= reportInterval-lifeInterval/2 {
 			seen, reported = f.ingest.Presences(now), now
 		}
-		err := f.cluster.Report(ctx, lifeTime, seen)
-		if err == nil {
-			err = f.ingest.Depart(ctx)
-		}
-		if err == nil {
-			err = f.look(ctx)
-		}
+		err := f.tell(ctx, seen)
 		if err != nil && ctx.Err() == nil && !failing {
 			f.log.Warn("telling the other servers of the agents here: trying again", "error", err)
 		}
@@ -261,4 +255,18 @@ func (f *follower) beat(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+// tell does one beat. One that takes longer than the lease on life is of no use,
+// and one that is begun anew finds a way to the database that is open again.
+func (f *follower) tell(ctx context.Context, seen []fleet.Presence) error {
+	ctx, cancel := context.WithTimeout(ctx, lifeTime)
+	defer cancel()
+	if err := f.cluster.Report(ctx, lifeTime, seen); err != nil {
+		return err
+	}
+	if err := f.ingest.Depart(ctx); err != nil {
+		return err
+	}
+	return f.look(ctx)
 }

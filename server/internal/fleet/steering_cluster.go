@@ -33,7 +33,7 @@ func (s *Steering) lead(ctx context.Context) error {
 	if !due {
 		return nil
 	}
-	ours, err := s.cluster.Lease(ctx, rolloutLease, leaseTime)
+	ours, err := s.askForLease(ctx)
 	if err != nil || !ours {
 		return err
 	}
@@ -50,6 +50,13 @@ func (s *Steering) lead(ctx context.Context) error {
 		s.takeStep()
 	}
 	return nil
+}
+
+// askForLease asks the store, for as long as the answer is worth anything.
+func (s *Steering) askForLease(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, leaseTime)
+	defer cancel()
+	return s.cluster.Lease(ctx, rolloutLease, leaseTime)
 }
 
 // resign gives the lease back, so that another server need not wait for its end.

@@ -84,8 +84,9 @@ func parse(text string) (*pgxpool.Config, string, error) {
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectTimeout
 	}
-	// A machine that vanished is found out soon, also by who only listens.
-	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3}}
+	// A machine that vanished is found out within nine seconds, also by who only
+	// listens.
+	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 3 * time.Second, Interval: 2 * time.Second, Count: 3}}
 	c.DialFunc = dialer.DialContext
 	for name, value := range map[string]string{
 		"application_name":   "sonde",
@@ -193,6 +194,7 @@ func (s *Store) tx(ctx context.Context, f func(context.Context, pgx.Tx) error) e
 // persist tries again what did not succeed because of others, unless it is
 // uncertain whether it did.
 func (s *Store) persist(ctx context.Context, try func(context.Context) (uncertain bool, err error)) error {
+	began := time.Now()
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for n := 1; ; n++ {
@@ -201,8 +203,8 @@ func (s *Store) persist(ctx context.Context, try func(context.Context) (uncertai
 		if n < tries && limited.Err() == nil && (lost || lostRace(err)) {
 			continue
 		}
-		if err != nil && limited.Err() != nil && ctx.Err() == nil {
-			return fleet.Wrapf(fleet.Unavailable, err, "the database %s has not answered for %v: try again", s.place, patience)
+		if err != nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
+			return fleet.Wrapf(fleet.Unavailable, err, "the database %s has not answered for %v: try again", s.place, time.Since(began).Round(time.Second))
 		}
 		if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 			return errors.Join(ctx.Err(), err)
