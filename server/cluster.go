@@ -78,7 +78,8 @@ func (s cleanedOnce) DeleteExpired(ctx context.Context, now time.Time) (int64, e
 // reported them, of the others.
 type everywhere struct {
 	*ingest.Ingest
-	others atomic.Pointer[map[string]fleet.Presence]
+	cluster fleet.Cluster
+	others  atomic.Pointer[map[string]fleet.Presence]
 }
 
 // Status implements [fleet.Live].
@@ -96,6 +97,17 @@ func (e *everywhere) Status(agentID string) (fleet.Status, bool) {
 		p.Status.State = fleet.Up // it began a moment ago
 	}
 	return p.Status, true
+}
+
+// Rotate implements [fleet.Live].
+func (e *everywhere) Rotate(ctx context.Context, agentID string) error {
+	here, _ := e.Ingest.Status(agentID)
+	if others := e.others.Load(); others != nil && here.ConnectedAt.IsZero() {
+		if _, ok := (*others)[agentID]; ok {
+			return e.cluster.AskRotation(ctx, agentID)
+		}
+	}
+	return e.Ingest.Rotate(ctx, agentID)
 }
 
 // follower takes up what the other servers of a cluster do.

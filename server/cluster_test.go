@@ -83,6 +83,7 @@ func enroll(t *testing.T, m *member, joinToken, name string) *host {
 // connection is an open session of a host.
 type connection struct {
 	told  chan uint64 // the hashes of settings
+	given chan string // credentials
 	ended chan error
 	close func()
 }
@@ -98,14 +99,15 @@ func (h *host) connect(t *testing.T, m *member) *connection {
 	}
 	boot := make([]byte, 16)
 	rand.Read(boot)
-	hello := &sondev1.Hello{AgentId: h.id, BootId: boot, SubmissionIntervalMs: 1000, Host: &sondev1.HostFacts{Hostname: "h"}}
+	hello := &sondev1.Hello{AgentId: h.id, BootId: boot, SubmissionIntervalMs: 1000, Host: &sondev1.HostFacts{Hostname: "h"},
+		Features: []string{"credential-update"}}
 	if err := stream.Send(&sondev1.ConnectRequest{Message: &sondev1.ConnectRequest_Hello{Hello: hello}}); err != nil {
 		t.Fatal(err)
 	}
-	c := &connection{told: make(chan uint64, 100), ended: make(chan error, 1)}
+	c := &connection{told: make(chan uint64, 100), given: make(chan string, 1), ended: make(chan error, 1)}
 	welcome := make(chan struct{})
 	var done sync.WaitGroup
-	done.Go(func() { c.ended <- serve(stream, c.told, welcome) })
+	done.Go(func() { c.ended <- serve(stream, c, welcome) })
 	c.close = sync.OnceFunc(func() {
 		cancel()
 		done.Wait()
@@ -122,7 +124,7 @@ func (h *host) connect(t *testing.T, m *member) *connection {
 }
 
 // serve answers a server until the stream ends.
-func serve(stream *connect.BidiStreamForClientSimple[sondev1.ConnectRequest, sondev1.ConnectResponse], told chan<- uint64, welcome chan<- struct{}) error {
+func serve(stream *connect.BidiStreamForClientSimple[sondev1.ConnectRequest, sondev1.ConnectResponse], c *connection, welcome chan<- struct{}) error {
 	for {
 		res, err := stream.Receive()
 		if err != nil {
@@ -136,8 +138,11 @@ func serve(stream *connect.BidiStreamForClientSimple[sondev1.ConnectRequest, son
 		case *sondev1.ConnectResponse_Ping:
 			answer.Message = &sondev1.ConnectRequest_Pong{Pong: &sondev1.Pong{Id: m.Ping.Id, UnixNanos: uint64(time.Now().UnixNano())}}
 		case *sondev1.ConnectResponse_ConfigUpdate:
-			told <- m.ConfigUpdate.Hash
+			c.told <- m.ConfigUpdate.Hash
 			answer.Message = &sondev1.ConnectRequest_ConfigResult{ConfigResult: &sondev1.ConfigResult{Hash: m.ConfigUpdate.Hash, SubmissionIntervalMs: 1000}}
+		case *sondev1.ConnectResponse_CredentialUpdate:
+			c.given <- m.CredentialUpdate.Credential
+			answer.Message = &sondev1.ConnectRequest_CredentialResult{CredentialResult: &sondev1.CredentialResult{}}
 		default:
 			continue
 		}
@@ -306,6 +311,65 @@ func TestCatchUp(t *testing.T) {
 	if err := wait(t, "the end of the removed agent's session", r.ended); connect.CodeOf(err) != connect.CodeUnauthenticated {
 		t.Errorf("it ended with %v", err)
 	}
+}
+
+// Any server gives an agent a new credential, by way of the one that has its
+// session; that one takes it up later if it does not hear of it.
+func TestRotatedFromElsewhere(t *testing.T) {
+	cluster := postgrestest.Start(t)
+	database := cluster.Database(t)
+	a := join(t, database)
+	b := join(t, cluster.As(t, database, "b"))
+	h := enroll(t, a, secret(t, a, joinTokenFile), "h")
+	if _, err := a.fleet.RotateCredential(t.Context(), h.id); fleet.ErrorCode(err) != fleet.State {
+		t.Errorf("an agent that is not connected: %v", err)
+	}
+	c := h.connect(t, b)
+	rotate := func() {
+		t.Helper()
+		await(t, "A shows the agent of B as up", func() bool { return a.state(t, h) == fleet.Up })
+		if _, err := a.fleet.RotateCredential(t.Context(), h.id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	taken := func() {
+		t.Helper()
+		next := wait(t, "a new credential", c.given)
+		if next == h.credential {
+			t.Error("it is the one of before")
+		}
+		h.credential = next
+		await(t, "the agent to have it alone", func() bool {
+			known, err := a.control.Agent(t.Context(), h.id)
+			return err == nil && !known.CredentialStaged && !known.RotationAsked
+		})
+	}
+	rotate()
+	taken()
+
+	rotate()
+	taken()
+	await(t, "A shows the agent of B as up", func() bool { return a.state(t, h) == fleet.Up })
+	cluster.Shut(t, "b")
+	if err := a.cluster.AskRotation(t.Context(), h.id); err != nil {
+		t.Fatal(err)
+	}
+	cluster.Exec(t, "ALTER USER b LOGIN")
+	taken()
+
+	// Nobody has its session when it is asked for: the next has it.
+	c.close()
+	if err := a.cluster.AskRotation(t.Context(), h.id); err != nil {
+		t.Fatal(err)
+	}
+	c = h.connect(t, a)
+	taken()
+	select {
+	case <-c.given:
+		t.Error("the agent was given two credentials")
+	default:
+	}
+	h.connect(t, b)
 }
 
 // The server that moves a rollout is cut off from the database; the other goes on

@@ -143,7 +143,7 @@ func (s *Server) assemble(ctx context.Context, metrics *prometheus.Registry) err
 		Metrics:            metrics,
 		Now:                time.Now,
 	})
-	s.live = &everywhere{Ingest: s.ingest}
+	s.live = &everywhere{Ingest: s.ingest, cluster: s.cluster}
 	s.access = fleet.NewAccess(cleanedOnce{s.control, s.cluster}, time.Now)
 	s.audit = fleet.NewAudit(s.control, time.Now)
 	s.guard = access.New(s.access, s.audit, s.log, time.Now)

@@ -33,6 +33,11 @@ type Cluster interface {
 	// EndSession forgets the session of an agent, if it is still that generation.
 	EndSession(ctx context.Context, agentID string, generation uint64) error
 
+	// AskRotation has the server that has the session of an agent, now or next, give
+	// the agent a new credential: see Agent.RotationAsked, which stays until the
+	// agent has one. NotFound.
+	AskRotation(ctx context.Context, agentID string) error
+
 	// Report says that this server lives, for ttl from now, and what it sees of
 	// its sessions. Those that have begun anew since are passed over.
 	Report(ctx context.Context, ttl time.Duration, seen []Presence) error
@@ -59,8 +64,8 @@ type ChangeKind string
 const (
 	// Anything may have changed.
 	Anything ChangeKind = "anything"
-	// AgentChanged: one was renamed, relabelled or removed, or its credentials
-	// were revoked.
+	// AgentChanged: one was renamed, relabelled or removed, its credentials were
+	// revoked, or it is to have a new one.
 	AgentChanged ChangeKind = "agent"
 	// ConfigChanged: there is a new revision, or a rollout moved.
 	ConfigChanged ChangeKind = "config"
@@ -103,6 +108,11 @@ func (Alone) BeginSession(context.Context, string) (uint64, error) { return 0, n
 
 // EndSession implements [Cluster].
 func (Alone) EndSession(context.Context, string, uint64) error { return nil }
+
+// AskRotation implements [Cluster].
+func (Alone) AskRotation(context.Context, string) error {
+	return Errorf(State, "there is no other server that could have the agent's session")
+}
 
 // Report implements [Cluster].
 func (Alone) Report(context.Context, time.Duration, []Presence) error { return nil }

@@ -38,6 +38,9 @@ type Agent struct {
 	// CredentialStaged says that it was given another one, and nothing was heard of
 	// that yet: both work.
 	CredentialStaged bool
+	// RotationAsked says that a server was asked to give it another one that did not
+	// have its session: see [Cluster.AskRotation].
+	RotationAsked bool
 }
 
 // HostFacts describe the machine that an agent runs on. All are optional.
@@ -134,8 +137,8 @@ type Live interface {
 	// the agent why. It does not wait for the end. reason is an [Error].
 	Disconnect(agentID string, reason error)
 	// Rotate gives the agent a new credential over its open session. It does not
-	// wait for the agent's answer. State: there is no open session here, or the
-	// agent cannot take one.
+	// wait for the agent's answer. State: there is no open session, or the agent
+	// cannot take one.
 	Rotate(ctx context.Context, agentID string) error
 }
 

@@ -114,7 +114,8 @@ func (in *Ingest) identify(ctx context.Context, s *session) (fleet.Agent, error)
 }
 
 // Recheck ends sessions whose credential does not work any more or whose agent
-// has another name now: that of one agent, or all when agentID is empty.
+// has another name now, and gives new credentials that other servers were asked
+// for: for one agent, or all when agentID is empty.
 func (in *Ingest) Recheck(ctx context.Context, agentID string) error {
 	for _, s := range in.sessions() {
 		if agentID != "" && s.agentID != agentID {
@@ -138,6 +139,8 @@ func (in *Ingest) Recheck(ctx context.Context, agentID string) error {
 			return err
 		case *name != known.Name:
 			s.end(fleet.Errorf(fleet.Unavailable, "the agent was renamed to %q: connect again", known.Name))
+		case known.RotationAsked:
+			s.rotateAsAsked(ctx)
 		}
 	}
 	return nil

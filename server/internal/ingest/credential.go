@@ -17,18 +17,25 @@ const credentialFeature = "credential-update"
 const rotateRetry = time.Hour
 
 // settleCredential makes the credential that the session came with the agent's
-// only one, where it was given another: it says which of the two it has.
-func (s *session) settleCredential(ctx context.Context, known fleet.Agent) error {
+// only one, where it was given another: it says which of the two it has. It returns
+// the agent as it is then.
+func (s *session) settleCredential(ctx context.Context, known fleet.Agent) (fleet.Agent, error) {
 	if !known.CredentialStaged {
-		return nil
+		return known, nil
 	}
-	return s.in.cfg.Registrar.Settle(ctx, known.ID, *s.credential.Load())
+	if err := s.in.cfg.Registrar.Settle(ctx, known.ID, *s.credential.Load()); err != nil {
+		return fleet.Agent{}, err
+	}
+	return s.in.identify(ctx, s)
 }
 
 // keepFresh gives the agent a new credential whenever its own has reached its
-// lifetime, until the session ends. It must be called before the agent is read
+// lifetime, and now if another server was asked to, until the session ends. It must be called before the agent is read
 // from.
 func (s *session) keepFresh(ctx context.Context, known fleet.Agent) {
+	if known.RotationAsked {
+		s.rotateAsAsked(ctx)
+	}
 	if lifetime := s.in.cfg.CredentialLifetime; lifetime != 0 && s.takesCredentials {
 		s.rotateAfter(ctx, max(known.CredentialIssuedAt.Add(lifetime).Sub(s.in.cfg.Now()), 0))
 	}
@@ -57,11 +64,36 @@ func (in *Ingest) Rotate(ctx context.Context, agentID string) error {
 	s := in.session(agentID)
 	switch {
 	case s == nil:
-		return fleet.Errorf(fleet.State, "the agent is not connected to this server")
+		return fleet.Errorf(fleet.State, "the agent is not connected")
 	case !s.takesCredentials:
-		return fleet.Errorf(fleet.State, "the agent is of a version that takes no new credential: let it enrol anew with a join token made for it")
+		return errTakesNone
 	}
 	return s.rotate(ctx)
+}
+
+var errTakesNone = fleet.Errorf(fleet.State, "the agent is of a version that takes no new credential: let it enrol anew with a join token made for it")
+
+// rotateAsAsked rotates for another server, whose caller has long been answered:
+// why it cannot be is on the agent's page.
+func (s *session) rotateAsAsked(ctx context.Context) {
+	if s.rotates() {
+		return
+	}
+	err := errTakesNone
+	if s.takesCredentials {
+		err = s.rotate(ctx)
+	}
+	if err != nil {
+		s.log.Warn("giving the agent the new credential that another server was asked for", "error", err)
+		s.agent.failed(err, s.in.cfg.Now())
+	}
+}
+
+// rotates reports whether the agent has not answered to a new credential yet.
+func (s *session) rotates() bool {
+	s.rotating.Lock()
+	defer s.rotating.Unlock()
+	return s.staged != ""
 }
 
 // rotate sends a new credential, which works from then on beside the one before,

@@ -173,7 +173,7 @@ func (in *Ingest) Serve(ctx context.Context, stream Stream, peer Peer) error {
 	if err != nil {
 		return err
 	}
-	if err := s.settleCredential(ctx, known); err != nil {
+	if known, err = s.settleCredential(ctx, known); err != nil {
 		return err
 	}
 	if err := in.own(ctx, s); err != nil {

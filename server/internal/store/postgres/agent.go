@@ -14,7 +14,7 @@ import (
 	"sonde.dev/sonde/server/internal/store/record"
 )
 
-const agentColumns = "id, name, labels, host, enrolled_at, last_seen_at, credential_issued_at, staged_credential IS NOT NULL"
+const agentColumns = "id, name, labels, host, enrolled_at, last_seen_at, credential_issued_at, staged_credential IS NOT NULL, rotation_asked"
 
 // EnrollAgent implements [fleet.Store].
 func (s *Store) EnrollAgent(ctx context.Context, token fleet.Hash, a fleet.Agent, credential fleet.Hash) (stored fleet.Agent, used fleet.JoinToken, err error) {
@@ -76,7 +76,8 @@ func readmit(ctx context.Context, tx pgx.Tx, id string, as fleet.Agent, credenti
 		return fleet.Agent{}, err
 	}
 	return scanAgent(tx.QueryRow(ctx,
-		`UPDATE agents SET host = $1, credential = $2, credential_issued_at = $4, staged_credential = NULL, staged_at = NULL
+		`UPDATE agents SET host = $1, credential = $2, credential_issued_at = $4, staged_credential = NULL, staged_at = NULL,
+			rotation_asked = false
 		WHERE id = $3 RETURNING `+agentColumns, facts, credential[:], id, moment(as.EnrolledAt)))
 }
 
@@ -223,7 +224,7 @@ func scanAgent(row pgx.Row) (fleet.Agent, error) {
 		enrolledAt, lastSeen *time.Time
 		issuedAt             *time.Time
 	)
-	if err := row.Scan(&a.ID, &a.Name, &labels, &facts, &enrolledAt, &lastSeen, &issuedAt, &a.CredentialStaged); err != nil {
+	if err := row.Scan(&a.ID, &a.Name, &labels, &facts, &enrolledAt, &lastSeen, &issuedAt, &a.CredentialStaged, &a.RotationAsked); err != nil {
 		return fleet.Agent{}, err
 	}
 	a.EnrolledAt, a.LastSeenAt, a.CredentialIssuedAt = fromMoment(enrolledAt), fromMoment(lastSeen), fromMoment(issuedAt)

@@ -21,8 +21,13 @@ func (s *Store) SettleCredential(ctx context.Context, id string, credential flee
 	return s.touchAgent(ctx, id, fleet.Errorf(fleet.NotFound, "the agent %s has no such credential", id), false, `
 		UPDATE agents SET credential = $2,
 			credential_issued_at = CASE WHEN credential = $2 THEN credential_issued_at ELSE staged_at END,
-			staged_credential = NULL, staged_at = NULL
+			staged_credential = NULL, staged_at = NULL, rotation_asked = rotation_asked AND credential = $2
 		WHERE id = $1 AND (credential = $2 OR staged_credential = $2)`, credential[:])
+}
+
+// AskRotation implements [fleet.Cluster].
+func (s *Store) AskRotation(ctx context.Context, id string) error {
+	return s.touchAgent(ctx, id, noAgent(id), true, "UPDATE agents SET rotation_asked = true WHERE id = $1")
 }
 
 // RevokeCredential implements [fleet.Store].
@@ -30,7 +35,8 @@ func (s *Store) RevokeCredential(ctx context.Context, id string) error {
 	var nobodys fleet.Hash
 	rand.Read(nobodys[:]) // never fails
 	return s.touchAgent(ctx, id, noAgent(id), true, `
-		UPDATE agents SET credential = $2, credential_issued_at = NULL, staged_credential = NULL, staged_at = NULL
+		UPDATE agents SET credential = $2, credential_issued_at = NULL, staged_credential = NULL, staged_at = NULL,
+			rotation_asked = false
 		WHERE id = $1`, nobodys[:])
 }
 

@@ -21,6 +21,9 @@ type status struct {
 	SamplesRefused       uint64           `json:"samples_refused,omitempty"`
 	LastError            string           `json:"last_error,omitempty"`
 	LastErrorMS          int64            `json:"last_error_ms,omitempty"`
+	CloneMS              int64            `json:"clone_ms,omitempty"`
+	CloneHostname        string           `json:"clone_hostname,omitempty"`
+	CloneAddress         string           `json:"clone_address,omitempty"`
 }
 
 func encodeStatus(s fleet.Status) status {
@@ -31,6 +34,7 @@ func encodeStatus(s fleet.Status) status {
 		SubmissionIntervalMS: s.SubmissionInterval.Milliseconds(),
 		SamplesStored:        s.SamplesStored, SamplesRefused: s.SamplesRefused,
 		LastError: s.LastError, LastErrorMS: sinceEpoch(s.LastErrorAt),
+		CloneMS: sinceEpoch(s.Clone.SeenAt), CloneHostname: s.Clone.Hostname, CloneAddress: s.Clone.Address,
 	}
 }
 
@@ -42,6 +46,7 @@ func (s status) decode() fleet.Status {
 		SubmissionInterval: time.Duration(s.SubmissionIntervalMS) * time.Millisecond,
 		SamplesStored:      s.SamplesStored, SamplesRefused: s.SamplesRefused,
 		LastError: s.LastError, LastErrorAt: atEpoch(s.LastErrorMS),
+		Clone: fleet.Clone{SeenAt: atEpoch(s.CloneMS), Hostname: s.CloneHostname, Address: s.CloneAddress},
 	}
 }
 

@@ -36,6 +36,7 @@ func RunCluster(t *testing.T, open func(t *testing.T) (a, b Server)) {
 		{"ReportsAreFenced", testReportsAreFenced},
 		{"AllAtOnce", testAllAtOnce},
 		{"DeadServer", testDeadServer},
+		{"RotationAsked", testRotationAsked},
 		{"Notices", testNotices},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -204,6 +205,7 @@ func testReportsAreFenced(t *testing.T, a, b Server) {
 		State: fleet.Late, LastSeenAt: now, LastBatchAt: now.Add(-time.Second), ConnectedAt: now.Add(-time.Hour), Address: "a",
 		ClockSkew: -time.Microsecond, RoundTrip: time.Millisecond, Series: 7, SubmissionInterval: time.Second,
 		SamplesStored: 1 << 63, SamplesRefused: 3, LastError: "\x00", LastErrorAt: now,
+		Clone: fleet.Clone{SeenAt: now, Hostname: "h", Address: "b"},
 	}
 	must(t, b.Report(t.Context(), long, []fleet.Presence{{AgentID: "agent-1", Generation: generation, Status: status}, {AgentID: "nobody", Generation: 1}}))
 	must(t, a.Report(t.Context(), long, []fleet.Presence{{AgentID: "agent-1", Generation: old}}))
@@ -288,6 +290,41 @@ func testDeadServer(t *testing.T, a, b Server) {
 	wantElsewhere(t, b, nil)
 }
 
+// What one server is asked for stays until the agent has it.
+func testRotationAsked(t *testing.T, a, b Server) {
+	putToken(t, a)
+	enroll(t, a, 1, "one")
+	want := func(asked bool) {
+		t.Helper()
+		got, err := a.AgentByCredential(t.Context(), hash(1))
+		must(t, err)
+		if got.RotationAsked != asked {
+			t.Errorf("a rotation is asked for: %t, want %t", got.RotationAsked, asked)
+		}
+	}
+	want(false)
+	must(t, b.AskRotation(t.Context(), "agent-1"))
+	want(true)
+	must(t, a.StageCredential(t.Context(), "agent-1", hash(11), now))
+	must(t, a.SettleCredential(t.Context(), "agent-1", hash(1))) // the agent did not take it
+	want(true)
+	must(t, a.StageCredential(t.Context(), "agent-1", hash(12), now))
+	must(t, a.SettleCredential(t.Context(), "agent-1", hash(12)))
+	got, err := b.Agent(t.Context(), "agent-1")
+	must(t, err)
+	if got.RotationAsked {
+		t.Error("a rotation is still asked for")
+	}
+	must(t, b.AskRotation(t.Context(), "agent-1"))
+	must(t, a.RevokeCredential(t.Context(), "agent-1"))
+	got, err = b.Agent(t.Context(), "agent-1")
+	must(t, err)
+	if got.RotationAsked {
+		t.Error("a rotation of a credential that was revoked is asked for")
+	}
+	wantCode(t, b.AskRotation(t.Context(), "nobody"), fleet.NotFound)
+}
+
 // Every change of a reaches b, once it can be read, and none of b's own.
 func testNotices(t *testing.T, a, b Server) {
 	heard := make(chan fleet.Notice, 100)
@@ -317,6 +354,7 @@ func testNotices(t *testing.T, a, b Server) {
 	must(t, err)
 	_, _, err = a.UpdateAgent(t.Context(), "agent-1", fleet.Change{Name: new("a")})
 	must(t, err)
+	must(t, a.AskRotation(t.Context(), "agent-1"))
 	generation := begin(t, a, "agent-1")
 	must(t, a.CreateRevision(t.Context(), 0, fleet.Rollout{}, revision(1, fleet.RolloutRunning), fullConfig))
 	must(t, a.PutConfigStatuses(t.Context(), []fleet.ConfigStatus{{AgentID: "agent-1", State: fleet.ConfigApplied, ChangedAt: now}}))
@@ -326,6 +364,7 @@ func testNotices(t *testing.T, a, b Server) {
 	wantCode(t, err, fleet.NotFound)
 	must(t, a.DeleteAgent(t.Context(), "agent-1"))
 	want := []fleet.Notice{
+		{Kind: fleet.AgentChanged, AgentID: "agent-1"},
 		{Kind: fleet.AgentChanged, AgentID: "agent-1"},
 		{Kind: fleet.SessionChanged, AgentID: "agent-1", Generation: generation},
 		{Kind: fleet.ConfigChanged},
