@@ -90,6 +90,18 @@ type connection struct {
 
 func (h *host) connect(t *testing.T, m *member) *connection {
 	t.Helper()
+	boot := make([]byte, 16)
+	rand.Read(boot)
+	c, err := h.open(t, m, boot)
+	if err != nil {
+		t.Fatalf("no welcome: %v", err)
+	}
+	return c
+}
+
+// open connects as the process of a boot. The error is the server's.
+func (h *host) open(t *testing.T, m *member, boot []byte) (*connection, error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	callCtx, call := connect.NewClientContext(ctx)
 	call.RequestHeader().Set("Authorization", "Bearer "+h.credential)
@@ -97,8 +109,6 @@ func (h *host) connect(t *testing.T, m *member) *connection {
 	if err != nil {
 		t.Fatal(err)
 	}
-	boot := make([]byte, 16)
-	rand.Read(boot)
 	hello := &sondev1.Hello{AgentId: h.id, BootId: boot, SubmissionIntervalMs: 1000, Host: &sondev1.HostFacts{Hostname: "h"},
 		Features: []string{"credential-update"}}
 	if err := stream.Send(&sondev1.ConnectRequest{Message: &sondev1.ConnectRequest_Hello{Hello: hello}}); err != nil {
@@ -116,11 +126,11 @@ func (h *host) connect(t *testing.T, m *member) *connection {
 	select {
 	case <-welcome:
 	case err := <-c.ended:
-		t.Fatalf("no welcome: %v", err)
+		return nil, err
 	case <-time.After(patience):
 		t.Fatal("no welcome")
 	}
-	return c
+	return c, nil
 }
 
 // serve answers a server until the stream ends.
@@ -310,6 +320,41 @@ func TestCatchUp(t *testing.T) {
 	wait(t, "the configuration", c.told)
 	if err := wait(t, "the end of the removed agent's session", r.ended); connect.CodeOf(err) != connect.CodeUnauthenticated {
 		t.Errorf("it ended with %v", err)
+	}
+}
+
+// Two processes with one credential that follow each other from server to server
+// are found out.
+func TestCopyBesideAnotherServer(t *testing.T) {
+	database := postgrestest.Start(t).Database(t)
+	a := join(t, database)
+	b := join(t, database)
+	h := enroll(t, a, secret(t, a, joinTokenFile), "h")
+	one, two := []byte("0000000000000001"), []byte("0000000000000002")
+	last := (*connection)(nil)
+	for _, next := range []struct {
+		to   *member
+		boot []byte
+	}{{a, one}, {b, one}, {a, one}, {b, two}} {
+		c, err := h.open(t, next.to, next.boot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last != nil {
+			if err := wait(t, "the end of the session before", last.ended); connect.CodeOf(err) != connect.CodeAborted {
+				t.Errorf("it ended with %v", err)
+			}
+		}
+		last = c
+	}
+	if _, err := h.open(t, b, one); connect.CodeOf(err) != connect.CodeAlreadyExists {
+		t.Errorf("the copy gets %v", err)
+	}
+	for _, m := range []*member{a, b} {
+		await(t, "the copy to be shown", func() bool {
+			seen, err := m.fleet.Get(t.Context(), h.id)
+			return err == nil && seen.Status.Clone.Hostname == "h"
+		})
 	}
 }
 

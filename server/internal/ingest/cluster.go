@@ -73,6 +73,9 @@ func (in *Ingest) Superseded(agentID string, generation uint64) {
 		a.fence = max(a.fence, generation)
 		if a.session != nil && a.session.generation != 0 && a.session.generation < generation {
 			old = a.session
+			// By another process, or by the same that moved: that one may come back, for
+			// as long as no other has the stream here.
+			a.supersede(old.boot)
 		}
 	}
 	in.mu.Unlock()

@@ -158,13 +158,20 @@ func (a *agent) copied(s *session) bool {
 // replaced remembers the boot of a session that another process takes the place
 // of. It must be called under Ingest.mu.
 func (a *agent) replaced(old, by *session) {
-	if old.boot == by.boot || slices.Contains(a.superseded, old.boot) {
+	if old.boot != by.boot {
+		a.supersede(old.boot)
+	}
+}
+
+// supersede remembers a boot. It must be called under Ingest.mu.
+func (a *agent) supersede(boot string) {
+	if slices.Contains(a.superseded, boot) {
 		return
 	}
 	if len(a.superseded) == maxSuperseded {
 		a.superseded = a.superseded[1:]
 	}
-	a.superseded = append(a.superseded, old.boot)
+	a.superseded = append(a.superseded, boot)
 }
 
 // turnAway refuses a session of a copy, and shows it.
