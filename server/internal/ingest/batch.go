@@ -85,10 +85,15 @@ func (s *session) obtain() (*inFlight, error) {
 	return w, nil
 }
 
-// settle waits until the store has given everything back.
+// settle waits until the store has given everything back; or a batch that it did
+// not take: what is behind that is not acknowledged, and the agent is to know now.
 func (s *session) settle() {
 	for ; s.made > 0; s.made-- {
-		<-s.idle
+		select {
+		case <-s.idle:
+		case <-s.failure:
+			return
+		}
 	}
 }
 
@@ -144,8 +149,10 @@ func truncate(b *wire.Block, k int) {
 func (w *inFlight) done(res series.Result, err error) {
 	s := w.s
 	if err != nil {
-		s.failed.Store(true)
 		s.end(storeError(err))
+		if !s.failed.Swap(true) {
+			close(s.failure)
+		}
 	}
 	if s.failed.Load() {
 		// A batch behind one that failed may be durable, yet must not be

@@ -387,12 +387,34 @@ func TestStoreErrorEndsTheSessionWithoutAck(t *testing.T) {
 			t.Errorf("batch %d was acknowledged although batch 1 is not stored", res.GetAck().Seq)
 		}
 	}
-	w.appender.release = nil
 	c, welcome := w.connect(t)
 	if welcome.DurableSeq != 0 {
 		t.Errorf("welcome says that %d is durable, want 0", welcome.DurableSeq)
 	}
 	c.close(t)
+}
+
+// What the store still has of a session that it failed keeps nobody waiting, and
+// is not acknowledged.
+func TestStoreErrorIsToldAtOnce(t *testing.T) {
+	w := newWorld(t, DefaultLimits)
+	w.appender.release = make(chan error)
+	c, _ := w.connect(t)
+	s := load(t)
+	c.schema(s)
+	at := now.UnixMilli()
+	c.batch(1, c.payload(t, s, []int64{at}, 1))
+	c.batch(2, c.payload(t, s, []int64{at + 1000}, 2))
+	w.appender.release <- series.ErrUnavailable
+	if err := <-c.ended; fleet.ErrorCode(err) != fleet.Unavailable {
+		t.Errorf("the session ends with %v", err)
+	}
+	w.appender.release <- nil
+	again, welcome := w.connect(t)
+	if welcome.DurableSeq != 0 {
+		t.Errorf("batch %d counts as durable", welcome.DurableSeq)
+	}
+	again.close(t)
 }
 
 func TestNewSessionReplacesTheOld(t *testing.T) {

@@ -51,7 +51,8 @@ type session struct {
 	batches    atomic.Uint64
 	silence    *time.Timer
 	clock      clock
-	failed     atomic.Bool // the store did not take a batch
+	failed     atomic.Bool   // the store did not take a batch
+	failure    chan struct{} // closed then
 
 	takesCredentials bool
 	rotating         sync.Mutex
@@ -83,6 +84,7 @@ func newSession(in *Ingest, a *agent, stream Stream, peer Peer, hello *sondev1.H
 		targets:          make(map[*wire.Schema]*series.Target),
 		idle:             make(chan *inFlight, in.cfg.Limits.MaxInFlight),
 		lastSeq:          make(map[string]uint64),
+		failure:          make(chan struct{}),
 		ended:            make(chan struct{}),
 		out:              outbox{wake: make(chan struct{}, 1)},
 	}
