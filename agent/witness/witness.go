@@ -21,11 +21,13 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"sonde.dev/sonde/agent/internal/desired"
 	"sonde.dev/sonde/agent/internal/sample"
 	"sonde.dev/sonde/agent/internal/uplink"
 	sondev1 "sonde.dev/sonde/proto/gen/sonde/v1"
@@ -113,8 +115,9 @@ func New(c Config, log *slog.Logger) (*Witness, error) {
 			MaxBytes: 1 << 30, MaxAge: 7 * 24 * time.Hour, FlushAfter: 0, MemoryBytes: 32 << 20,
 			Step: killAt(c.DieAt, c.DieAtCount),
 		},
-		Host:   &sondev1.HostFacts{Hostname: c.Name},
-		Logger: log,
+		Configurator: &obedient{},
+		Host:         &sondev1.HostFacts{Hostname: c.Name},
+		Logger:       log,
 	})
 	if err != nil {
 		return nil, err
@@ -127,6 +130,18 @@ func New(c Config, log *slog.Logger) (*Witness, error) {
 	}
 	return &Witness{cfg: c, uplink: u, ledger: ledger, schema: sample.NewSchema(list), last: ledger.last}, nil
 }
+
+// obedient takes whatever a server decides. There is nothing that it would change.
+type obedient struct{ hash atomic.Uint64 }
+
+// Configure implements [uplink.Configurator].
+func (o *obedient) Configure(state desired.State) []desired.FieldError {
+	o.hash.Store(state.Hash)
+	return nil
+}
+
+// ConfigHash implements [uplink.Configurator].
+func (o *obedient) ConfigHash() uint64 { return o.hash.Load() }
 
 // killAt kills this process before the operation op is begun for the nth time.
 func killAt(op string, nth int) func(string) {
