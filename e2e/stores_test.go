@@ -2,18 +2,12 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"connectrpc.com/connect"
-
-	sondev1 "sonde.dev/sonde/proto/gen/sonde/v1"
-	"sonde.dev/sonde/proto/gen/sonde/v1/sondev1connect"
 )
 
 // startPrometheus runs a store over dir on an address, and returns what kills
@@ -49,14 +43,7 @@ func startPrometheus(t *testing.T, dir, address string) (kill func()) {
 // other. The store dies, and comes back: what the agent measured meanwhile is
 // there, each tick once.
 func TestStoreElsewhere(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := freeAddress(t)
 	dir := t.TempDir()
 	kill := startPrometheus(t, dir, address)
 	flags := []string{"--metrics-write", "http://" + address + "/api/v1/write", "--metrics-read", "http://" + address}
@@ -74,22 +61,7 @@ func TestStoreElsewhere(t *testing.T) {
 	agent := one.agents(t).Agents[0]
 	selector := fmt.Sprintf(`{agent=%q}`, agent.ID)
 
-	client := sondev1connect.NewQueryServiceClient(h2c(), two.url, connect.WithGRPC())
-	ctx, call := connect.NewClientContext(t.Context())
-	call.RequestHeader().Set("Authorization", "Bearer "+two.secret(t, "admin-token"))
-	stream, err := client.Watch(ctx, &sondev1.WatchRequest{Exprs: []string{"node_load1" + selector}, StepMs: 1000, FollowAgent: agent.ID})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for shown := 0; shown < 3; {
-		if !stream.Receive() {
-			t.Fatal(stream.Err())
-		}
-		if len(stream.Msg().Results[0].Values) == 1 {
-			shown++
-		}
-	}
-	if err := stream.Close(); err != nil {
+	if err := two.watch(t.Context(), agent.ID); err != nil {
 		t.Error(err)
 	}
 

@@ -14,11 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"sonde.dev/sonde/agent/witness"
 )
 
-// witnessConfig is the variable whose value, a [witness.Config], makes this
-// test's binary a witness.
+// witnessConfig is the variable whose value, a list of [witness.Config], makes
+// this test's binary as many witnesses.
 const witnessConfig = "SONDE_E2E_WITNESS"
 
 func runWitness(config string) int {
@@ -26,18 +28,23 @@ func runWitness(config string) int {
 		fmt.Fprintln(os.Stderr, "witness:", err)
 		return 1
 	}
-	var c witness.Config
-	if err := json.Unmarshal([]byte(config), &c); err != nil {
+	var configs []witness.Config
+	if err := json.Unmarshal([]byte(config), &configs); err != nil {
 		return fail(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	w, err := witness.New(c, slog.New(slog.NewTextHandler(os.Stderr, nil)))
-	if err != nil {
-		return fail(err)
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	running, ctx := errgroup.WithContext(ctx)
+	for _, c := range configs {
+		w, err := witness.New(c, log.With("witness", c.Name))
+		if err != nil {
+			return fail(err)
+		}
+		running.Go(func() error { return w.Run(ctx) })
 	}
 	fmt.Println("the witness began")
-	if err := w.Run(ctx); err != nil {
+	if err := running.Wait(); err != nil {
 		return fail(err)
 	}
 	return 0
@@ -54,16 +61,16 @@ func newWitness(t *testing.T, s *sonde, name, url string) witness.Config {
 	}
 }
 
-// startWitness runs a witness as a process of its own.
-func startWitness(t *testing.T, c witness.Config) *process {
+// startWitness runs witnesses as one process of their own.
+func startWitness(t *testing.T, configs ...witness.Config) *process {
 	t.Helper()
-	config, err := json.Marshal(c)
+	config, err := json.Marshal(configs)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), witnessConfig+"="+string(config))
-	p := startCommand(t, "the witness "+c.Name, cmd)
+	p := startCommand(t, "the witness "+configs[0].Name, cmd)
 	await(t, "the witness to begin", func() bool { return p.ended() || contains(p.log, "the witness began") })
 	return p
 }
