@@ -33,7 +33,7 @@ type Store interface {
 	AgentByCredential(ctx context.Context, credential Hash) (Agent, error)
 
 	// StageCredential stores a further credential of an agent, in place of one that
-	// was staged before. NotFound.
+	// was staged before. NotFound, also when another server has the agent's session.
 	StageCredential(ctx context.Context, id string, credential Hash, issued time.Time) error
 
 	// SettleCredential makes one of an agent's credentials, the one before or the

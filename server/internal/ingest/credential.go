@@ -30,8 +30,8 @@ func (s *session) settleCredential(ctx context.Context, known fleet.Agent) (flee
 }
 
 // keepFresh gives the agent a new credential whenever its own has reached its
-// lifetime, and now if another server was asked to, until the session ends. It must be called before the agent is read
-// from.
+// lifetime, and now if another server was asked to, until the session ends. It
+// must be called before the agent is read from.
 func (s *session) keepFresh(ctx context.Context, known fleet.Agent) {
 	if known.RotationAsked {
 		s.rotateAsAsked(ctx)
@@ -76,6 +76,11 @@ var errTakesNone = fleet.Errorf(fleet.State, "the agent is of a version that tak
 // rotateAsAsked rotates for another server, whose caller has long been answered:
 // why it cannot be is on the agent's page.
 func (s *session) rotateAsAsked(ctx context.Context) {
+	select {
+	case <-s.ended:
+		return
+	default:
+	}
 	if s.rotates() {
 		return
 	}

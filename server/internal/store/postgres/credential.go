@@ -12,8 +12,12 @@ import (
 
 // StageCredential implements [fleet.Store].
 func (s *Store) StageCredential(ctx context.Context, id string, credential fleet.Hash, issued time.Time) error {
-	return s.touchAgent(ctx, id, noAgent(id), false,
-		"UPDATE agents SET staged_credential = $2, staged_at = $3 WHERE id = $1", credential[:], moment(issued))
+	// One that a server gives which lost the session would take the place of the one
+	// that the agent has.
+	return s.touchAgent(ctx, id, fleet.Errorf(fleet.NotFound, "there is no agent %s, or it has its session with another server", id), false, `
+		UPDATE agents SET staged_credential = $2, staged_at = $3
+		WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM agent_sessions WHERE agent_id = $1 AND server_id <> $4)`,
+		credential[:], moment(issued), s.self)
 }
 
 // SettleCredential implements [fleet.Store].

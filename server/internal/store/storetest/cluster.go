@@ -309,6 +309,8 @@ func testRotationAsked(t *testing.T, a, b Server) {
 	must(t, a.SettleCredential(t.Context(), "agent-1", hash(1))) // the agent did not take it
 	want(true)
 	must(t, a.StageCredential(t.Context(), "agent-1", hash(12), now))
+	begin(t, a, "agent-1")
+	wantCode(t, b.StageCredential(t.Context(), "agent-1", hash(13), now), fleet.NotFound) // b has no session of it
 	must(t, a.SettleCredential(t.Context(), "agent-1", hash(12)))
 	got, err := b.Agent(t.Context(), "agent-1")
 	must(t, err)
