@@ -31,6 +31,14 @@ func (d *distribution) merge(s sample.Snapshot) {
 	}
 }
 
+// remove takes out what was merged into d before.
+func (d *distribution) remove(earlier distribution) {
+	for b, n := range earlier.buckets {
+		d.buckets[b] -= n
+	}
+	d.count -= earlier.count
+}
+
 // quantile returns the upper bound of the bucket that the quantile q falls in.
 func (d *distribution) quantile(q float64) time.Duration {
 	rank := uint64(math.Ceil(q * float64(d.count)))

@@ -50,6 +50,7 @@ nor will: the command then exits with 1.`,
 	fs.DurationVar(&config.Interval, "interval", time.Second, "time between two samples of a series")
 	fs.DurationVar(&config.Submission, "submission-interval", time.Second, "time between two batches of an agent")
 	fs.DurationVar(&config.Duration, "duration", 30*time.Second, "how long samples are taken")
+	fs.DurationVar(&config.WarmUp, "warm-up", 0, "how much of the duration passes before delays count")
 	log.Add(fs)
 	// A line for each agent that connects would drown the report.
 	level := fs.Lookup("log-level")
