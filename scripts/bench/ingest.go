@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"path/filepath"
 	"regexp"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,12 +27,37 @@ func (l load) warmUp() time.Duration {
 
 // ingest measures the server under l. With count, what goes over its sockets is
 // counted by a proxy, which CPU is not to be measured with.
-func ingest(ctx context.Context, dir string, l load, count bool) (r results, err error) {
+func ingest(ctx context.Context, dir string, l load, count bool) (results, error) {
 	s, err := startServer(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
 	defer s.close()
+	return s.ingest(ctx, dir, l, count, nil)
+}
+
+// ingestElsewhere measures a server that keeps its samples in a store, and the
+// store.
+func ingestElsewhere(ctx context.Context, dir string, l load, to store) (results, error) {
+	if err := to.missing(); err != nil {
+		return nil, err
+	}
+	st, err := startStore(ctx, dir, to)
+	if err != nil {
+		return nil, err
+	}
+	defer st.close()
+	url := "http://" + st.address
+	s, err := startServer(ctx, dir, "--metrics-write", url+"/api/v1/write", "--metrics-read", url, "--metrics-histograms", to.histograms)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	return s.ingest(ctx, dir, l, false, st.process)
+}
+
+// ingest measures the server, and the store if it has one elsewhere.
+func (s *server) ingest(ctx context.Context, dir string, l load, count bool, elsewhere *process) (r results, err error) {
 	r = make(results)
 	idle, _, err := s.memory()
 	if err != nil {
@@ -51,26 +74,31 @@ func ingest(ctx context.Context, dir string, l load, count bool) (r results, err
 		defer proxy.close()
 		target = proxy.listener.Addr().String()
 	}
-	generator, err := start(ctx, filepath.Join(dir, "sonde"), "bench", "agents",
-		"--server", "http://"+target, "--join-token-file", s.joinToken(),
-		"--count", fmt.Sprint(l.agents), "--series", fmt.Sprint(l.series),
-		"--submission-interval", l.submission.String(),
+	generator, err := startLoad(ctx, dir, "http://"+target, s.joinToken(), l,
 		"--duration", (l.warmUp() + l.submission/2 + l.window).String())
 	if err != nil {
 		return nil, err
 	}
 	defer generator.stop()
-	err = generator.await("the first sample", func() bool { return strings.Contains(generator.output.String(), "measuring\n") })
-	if err != nil {
-		return nil, err
+	read := func() (c counts, err error) {
+		if proxy != nil {
+			c.up, c.down = float64(proxy.up.Load()), float64(proxy.down.Load())
+		}
+		if elsewhere != nil {
+			if c.store, err = elsewhere.cpu(); err != nil {
+				return c, err
+			}
+		}
+		text, err := s.get("/metrics")
+		if err != nil {
+			return c, err
+		}
+		var perr error
+		c.samples, err = counter(text, "sonde_server_ingest_samples_total")
+		c.payload, perr = counter(text, "sonde_server_ingest_payload_bytes_total")
+		return c, errors.Join(err, perr)
 	}
-	begin := time.Now().Truncate(l.submission).Add(l.warmUp() + l.submission/2)
-	before, err := watch(ctx, s, proxy, begin)
-	if err != nil {
-		return nil, err
-	}
-	after, err := watch(ctx, s, proxy, begin.Add(l.window))
-	if err != nil {
+	if err := r.watch(ctx, s.process, l, read); err != nil {
 		return nil, err
 	}
 	rss, _, err := s.memory()
@@ -78,14 +106,6 @@ func ingest(ctx context.Context, dir string, l load, count bool) (r results, err
 		return nil, err
 	}
 	r.add("server rss loaded", rss)
-	samples := after.samples - before.samples
-	if samples == 0 {
-		return nil, errors.New("no sample was stored")
-	}
-	r.add("payload bytes a sample", (after.payload-before.payload)/samples)
-	r.add("ns a sample", float64(after.cpu-before.cpu)/samples)
-	r.add("socket bytes a sample", float64(after.up-before.up)/samples)
-	r.add("socket bytes a sample, answers", float64(after.down-before.down)/samples)
 	<-generator.exited
 	if generator.err != nil {
 		return nil, fmt.Errorf("sonde bench agents: %w:\n%s", generator.err, generator.output.String())
@@ -108,32 +128,48 @@ func (r results) addQuantiles(name string, line *regexp.Regexp, report string) e
 	return errors.Join(err50, err99)
 }
 
-// counts are those of a server at one moment.
+// counts are those of a program that takes samples, at one moment.
 type counts struct {
 	cpu              time.Duration
+	store            time.Duration // of the CPU of a store elsewhere
 	samples, payload float64
-	up, down         int64
+	up, down         float64
 }
 
-// watch waits until at and reads the counts.
-func watch(ctx context.Context, s *server, p *proxy, at time.Time) (c counts, err error) {
-	if err := sleep(ctx, time.Until(at)); err != nil {
+// watch adds what a sample costs the program p within the window of l, whose
+// load has just begun; read counts what was taken.
+func (r results) watch(ctx context.Context, p *process, l load, read func() (counts, error)) error {
+	at := func(t time.Time) (counts, error) {
+		if err := sleep(ctx, time.Until(t)); err != nil {
+			return counts{}, err
+		}
+		cpu, err := p.cpu()
+		if err != nil {
+			return counts{}, err
+		}
+		c, err := read()
+		c.cpu = cpu
 		return c, err
 	}
-	if p != nil {
-		c.up, c.down = p.up.Load(), p.down.Load()
-	}
-	if c.cpu, err = s.cpu(); err != nil {
-		return c, err
-	}
-	text, err := s.get("/metrics")
+	begin := time.Now().Truncate(l.submission).Add(l.warmUp() + l.submission/2)
+	before, err := at(begin)
 	if err != nil {
-		return c, err
+		return err
 	}
-	var perr error
-	c.samples, err = counter(text, "sonde_server_ingest_samples_total")
-	c.payload, perr = counter(text, "sonde_server_ingest_payload_bytes_total")
-	return c, errors.Join(err, perr)
+	after, err := at(begin.Add(l.window))
+	if err != nil {
+		return err
+	}
+	samples := after.samples - before.samples
+	if samples == 0 {
+		return errors.New("no sample was stored")
+	}
+	r.add("ns a sample", float64(after.cpu-before.cpu)/samples)
+	r.add("store's ns a sample", float64(after.store-before.store)/samples)
+	r.add("payload bytes a sample", (after.payload-before.payload)/samples)
+	r.add("socket bytes a sample", (after.up-before.up)/samples)
+	r.add("socket bytes a sample, answers", (after.down-before.down)/samples)
+	return nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -19,10 +20,12 @@ import (
 )
 
 var (
-	dir  = flag.String("dir", "", "`folder` with sonde, sonde-agent, wire.test and spool.test, for scratch data too")
-	runs = flag.Int("runs", 5, "how many runs of each kind")
-	out  = flag.String("out", "docs/benchmarks.md", "`file` to write")
-	part = flag.String("part", "", "print the figures of the `step` of this name alone, and write nothing")
+	dir    = flag.String("dir", "", "`folder` with sonde, sonde-agent, wire.test, spool.test and probe.test, for scratch data too")
+	runs   = flag.Int("runs", 5, "how many runs of each kind")
+	out    = flag.String("out", "docs/benchmarks.md", "`file` to write")
+	stores = flag.String("stores", "", "`folder` with prometheus and victoria-metrics, which scripts/stores.sh builds")
+	web    = flag.Bool("web", false, "whether sonde has the web application in it")
+	part   = flag.String("part", "", "print the figures of the `step` of this name alone, and write nothing")
 )
 
 func main() {
@@ -36,29 +39,33 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	once := steps(ctx)
 	if *part != "" {
-		return runPart(append(once, rounds(ctx, 1)...))
+		return runPart(append(steps(ctx), rounds(ctx)...))
 	}
-	r := make(results)
+	m := measured{results: make(results)}
 	for i := range *runs {
-		for _, step := range rounds(ctx, *runs) {
-			if err := r.take(step, fmt.Sprintf("round %d of %d: ", i+1, *runs)); err != nil {
+		for _, step := range rounds(ctx) {
+			if err := m.take(step, fmt.Sprintf("round %d of %d: ", i+1, *runs)); err != nil {
 				return err
 			}
 		}
 	}
-	for _, step := range once {
-		if err := r.take(step, ""); err != nil {
-			return err
+	// One that fails does not take the others' figures with it.
+	var failed []error
+	for _, step := range steps(ctx) {
+		err := m.take(step, "")
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			progress("  %v", err)
+			failed = append(failed, err)
+			m.leftOut = append(m.leftOut, step.name+": failed")
 		}
 	}
-	text, err := report(ctx, r)
-	if err != nil {
-		return err
-	}
+	text := report(ctx, m)
 	fmt.Print(text)
-	return os.WriteFile(*out, []byte(text), 0o644)
+	return errors.Join(append(failed, os.WriteFile(*out, []byte(text), 0o644))...)
 }
 
 // step measures some figures; their names begin with prefix.
@@ -67,74 +74,51 @@ type step struct {
 	run          func() (results, error)
 }
 
+// errLeftOut is the error of a step for which this machine lacks something.
+var errLeftOut = errors.New("left out")
+
+// measured is what was, and what could not be.
+type measured struct {
+	results
+	leftOut []string
+}
+
 // take adds the figures of a step.
-func (r results) take(s step, when string) error {
+func (m *measured) take(s step, when string) error {
 	progress("%s%s", when, s.name)
 	more, err := s.run()
+	if errors.Is(err, errLeftOut) {
+		progress("  %v", err)
+		if text := s.name + ": " + err.Error(); !slices.Contains(m.leftOut, text) {
+			m.leftOut = append(m.leftOut, text)
+		}
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("%s%s: %w", when, s.name, err)
 	}
-	r.merge(more.prefixed(s.prefix))
+	m.merge(more.prefixed(s.prefix))
 	return nil
 }
 
 // runPart takes one step and prints its figures as they are.
 func runPart(all []step) error {
-	var names []string
-	for _, s := range all {
-		if s.name != *part {
+	i := slices.IndexFunc(all, func(s step) bool { return s.name == *part })
+	if i < 0 {
+		var names []string
+		for _, s := range all {
 			names = append(names, s.name)
-			continue
 		}
-		r := make(results)
-		if err := r.take(s, ""); err != nil {
-			return err
-		}
-		for _, name := range slices.Sorted(maps.Keys(r)) {
-			fmt.Printf("%s: %s\n", name, r.text(name, 1, 3, ""))
-		}
-		return nil
+		return fmt.Errorf("part %q is none of %q", *part, names)
 	}
-	return fmt.Errorf("part %q is none of %q", *part, names)
-}
-
-// steps are those that are taken once, whatever they repeat by themselves.
-func steps(ctx context.Context) []step {
-	return []step{
-		{"bytes on sockets, 1 s", "1s counted: ", func() (results, error) { return ingest(ctx, *dir, everySecond, true) }},
-		{"bytes on sockets, 10 s", "10s counted: ", func() (results, error) { return ingest(ctx, *dir, everyTenSeconds, true) }},
-		{"idle agents", "idle agents: ", func() (results, error) { return ingest(ctx, *dir, idleAgents, false) }},
-		{"changes of the configuration", "", func() (results, error) { return changes(ctx, *dir, "/dev/shm") }},
-		{"the same on a disk", "on a disk: ", func() (results, error) { return changes(ctx, *dir, *dir) }},
-		{"queries", "", func() (results, error) { return queries(ctx, *dir, 100, 2**runs) }},
-		{"encoding", "", func() (results, error) { return encoding(ctx, *dir, *runs) }},
-		{"spool", "spool: ", func() (results, error) { return spooling(ctx, *dir, *runs) }},
-		{"storm", "storm: ", func() (results, error) { return storm(ctx, *dir, stormAgents, stormAway) }},
+	m := measured{results: make(results)}
+	if err := m.take(all[i], ""); err != nil {
+		return err
 	}
-}
-
-const (
-	stormAgents = 1000
-	stormAway   = 10 * time.Second
-)
-
-var (
-	everySecond     = load{agents: 100, series: 200, submission: time.Second, window: 10 * time.Second}
-	everyTenSeconds = load{agents: 100, series: 200, submission: 10 * time.Second, window: 10 * time.Second}
-	idleAgents      = load{agents: 1000, series: 1, submission: time.Second, window: 5 * time.Second}
-)
-
-// rounds are the steps that are repeated, in turns.
-func rounds(ctx context.Context, of int) []step {
-	window := 30 * time.Second
-	if of == 1 {
-		window = 10 * time.Second
+	for _, name := range slices.Sorted(maps.Keys(m.results)) {
+		fmt.Printf("%s: %s\n", name, m.text(name, 1, 6, ""))
 	}
-	return []step{
-		{"load, 1 s", "1s: ", func() (results, error) { return ingest(ctx, *dir, everySecond, false) }},
-		{"load, 10 s", "10s: ", func() (results, error) { return ingest(ctx, *dir, everyTenSeconds, false) }},
-		{"agent", "", func() (results, error) { return agent(ctx, *dir, window) }},
-	}
+	return nil
 }
 
 func progress(format string, args ...any) {

@@ -4,15 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -30,7 +27,11 @@ type process struct {
 
 // start runs a program until it ends or ctx does, which kills it.
 func start(ctx context.Context, path string, args ...string) (*process, error) {
-	p := &process{cmd: exec.CommandContext(ctx, path, args...), exited: make(chan struct{})}
+	return startCommand(exec.CommandContext(ctx, path, args...))
+}
+
+func startCommand(cmd *exec.Cmd) (*process, error) {
+	p := &process{cmd: cmd, exited: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	// Dies with this program, however that ends.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -60,9 +61,12 @@ func (p *process) kill() {
 	<-p.exited
 }
 
-// await polls until done, or the program ends, or half a minute is over.
+// awaitLimit is how long anything may take.
+const awaitLimit = 5 * time.Minute
+
+// await polls until done, or the program ends, or the limit is over.
 func (p *process) await(what string, done func() bool) error {
-	timeout := time.After(30 * time.Second)
+	timeout := time.After(awaitLimit)
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	for !done() {
@@ -143,90 +147,23 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// server is a sonde server with data of its own.
-type server struct {
-	*process
-	dir, url, address string
-}
-
-// startServer runs a server over a new folder in dir.
-func startServer(ctx context.Context, dir string) (*server, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	address := l.Addr().String()
-	l.Close()
-	data, err := os.MkdirTemp(dir, "server-*")
-	if err != nil {
-		return nil, err
-	}
-	s := &server{dir: data, url: "http://" + address, address: address}
-	if err := s.start(ctx, dir); err != nil {
-		os.RemoveAll(data)
-		return nil, err
-	}
-	return s, nil
-}
-
-// start runs the program in dir over the server's folder and waits until it
-// answers.
-func (s *server) start(ctx context.Context, dir string) (err error) {
-	s.process, err = start(ctx, filepath.Join(dir, "sonde"), "server", "--data-dir", s.dir, "--listen", s.address, "--log-level", "warn")
-	if err != nil {
-		return err
-	}
-	err = s.await("the server", func() bool {
-		res, err := http.Get(s.url + "/healthz")
+// answers waits until the program answers at url.
+func (p *process) answers(url string) error {
+	return p.await(url, func() bool {
+		res, err := http.Get(url)
 		if err != nil {
 			return false
 		}
 		res.Body.Close()
 		return res.StatusCode == http.StatusOK
 	})
-	if err != nil {
-		s.stop()
-	}
-	return err
 }
 
-func (s *server) close() {
-	s.stop()
-	os.RemoveAll(s.dir)
-}
-
-func (s *server) joinToken() string { return filepath.Join(s.dir, "join-token") }
-
-func (s *server) adminToken() string { return filepath.Join(s.dir, "admin-token") }
-
-// get asks the server as its admin.
-func (s *server) get(path string) ([]byte, error) {
-	token, err := os.ReadFile(s.adminToken())
+// freeAddress is one of this machine on which nothing listens.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	req, err := http.NewRequest(http.MethodGet, s.url+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s: %.200s", path, res.Status, body)
-	}
-	return body, err
-}
-
-// counter finds a counter without labels in what /metrics answers.
-func counter(text []byte, name string) (float64, error) {
-	m := regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindSubmatch(text)
-	if m == nil {
-		return 0, fmt.Errorf("/metrics lacks %s", name)
-	}
-	return strconv.ParseFloat(string(m[1]), 64)
+	return l.Addr().String(), l.Close()
 }

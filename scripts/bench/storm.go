@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -17,17 +15,12 @@ func storm(ctx context.Context, dir string, agents int, away time.Duration) (res
 		return nil, err
 	}
 	defer s.close()
-	generator, err := start(ctx, filepath.Join(dir, "sonde"), "bench", "agents",
-		"--server", s.url, "--join-token-file", s.joinToken(), "--count", fmt.Sprint(agents), "--series", "20",
-		"--log-level", "error", "--duration", (away + 20*time.Second).String())
+	l := load{agents: agents, series: 20, submission: time.Second}
+	generator, err := startLoad(ctx, dir, s.url, s.joinToken(), l, "--duration", (away + 20*time.Second).String())
 	if err != nil {
 		return nil, err
 	}
 	defer generator.stop()
-	err = generator.await("the first sample", func() bool { return strings.Contains(generator.output.String(), "measuring\n") })
-	if err != nil {
-		return nil, err
-	}
 	if err := sleep(ctx, 3*time.Second); err != nil {
 		return nil, err
 	}
