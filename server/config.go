@@ -37,6 +37,9 @@ type Config struct {
 	// servers may share; empty: SQLite in DataDir. DatabaseFile is a file that
 	// holds it instead.
 	Database, DatabaseFile string
+	// JoinTokenFile and AdminTokenFile hold the two secrets in place of the files
+	// of DataDir; they are only read.
+	JoinTokenFile, AdminTokenFile string
 	// Listen is host:port; port 0 takes a free one.
 	Listen string
 	// TLS is TLSAuto, TLSOwn or TLSOff.
@@ -108,6 +111,9 @@ func (c Config) Check() error {
 		if err := postgres.Check(text); err != nil {
 			wrong("database", "%w", err)
 		}
+	}
+	if _, err := c.givenSecrets(); err != nil {
+		errs = append(errs, err)
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		wrong("listen", "%q is not host:port", c.Listen)

@@ -36,6 +36,8 @@ variable, a variable over the file.`,
 	fs.StringVar(&config.DataDir, "data-dir", defaultDataDir(), "`folder` for everything that the server keeps")
 	fs.StringVar(&config.Database, "database", "", "postgres:// `URL` of the database for agents, people and configuration (default: SQLite in --data-dir)")
 	fs.StringVar(&config.DatabaseFile, "database-file", "", "`file` that holds the URL instead, so that its password is on no command line")
+	fs.StringVar(&config.JoinTokenFile, "join-token-file", "", "`file` that holds the join token, in place of join-token in --data-dir; it is only read")
+	fs.StringVar(&config.AdminTokenFile, "admin-token-file", "", "`file` that holds the admin token, in place of admin-token in --data-dir; it is only read")
 	fs.StringVar(&config.Listen, "listen", "127.0.0.1:7070", "`address` to listen on")
 	fs.StringVar(&config.TLS, "tls", server.TLSAuto, "auto: with --tls-cert, or else by an authority of the server's own, but on loopback without; own: by that authority on any address; off: without, on any address")
 	fs.StringVar(&config.TLSCert, "tls-cert", "", "PEM `file` of the certificate; it and its key are read again when they change")

@@ -42,12 +42,12 @@ func Bootstrap(ctx context.Context, store Store, shared bool, now func() time.Ti
 	newJoin, newAdmin := files.JoinToken == "", files.AdminToken == ""
 	if newJoin {
 		files.JoinToken = newSecret(joinPrefix)
-	} else if !files.JoinToken.WithoutPin().hasForm(joinPrefix) {
+	} else if !files.JoinToken.IsJoinToken() {
 		return Secrets{}, Errorf(Invalid, "the file join-token holds no join token (%s…): delete it, and the next start makes a new one", joinPrefix)
 	}
 	if newAdmin {
 		files.AdminToken = newSecret(apiPrefix)
-	} else if !files.AdminToken.hasForm(apiPrefix) {
+	} else if !files.AdminToken.IsAPIToken() {
 		return Secrets{}, Errorf(Invalid, "the file admin-token holds no API token (%s…): delete it, and the next start makes a new one", apiPrefix)
 	}
 	putJoin, putAdmin := store.PutJoinToken, store.PutAPIToken

@@ -47,6 +47,13 @@ func (s Secret) WithoutPin() Secret {
 	return Secret(bare)
 }
 
+// IsJoinToken says whether s has the form of a join token, with or without a
+// fingerprint.
+func (s Secret) IsJoinToken() bool { return s.WithoutPin().hasForm(joinPrefix) }
+
+// IsAPIToken says whether s has the form of an API token.
+func (s Secret) IsAPIToken() bool { return s.hasForm(apiPrefix) }
+
 // hasForm says whether s could have come from newSecret with this prefix.
 func (s Secret) hasForm(prefix string) bool {
 	text, ok := strings.CutPrefix(string(s), prefix)
