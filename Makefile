@@ -69,12 +69,13 @@ lint: www/node_modules/.installed ## check style, types, the schema, and that ge
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'not formatted by gofmt:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet ./...
 	go tool -modfile=tools/go.mod staticcheck ./...
+	cd deploy/helm && go vet . && go tool -modfile=../../tools/go.mod staticcheck .
 	www/node_modules/.bin/buf lint
 	scripts/check-generated.sh
 	cd www && npm run --silent lint
 
 .PHONY: test
-test: deps lint test-go test-web test-e2e test-container ## install what is needed and run every test
+test: deps lint test-go test-web test-e2e test-helm test-container ## install what is needed and run every test
 	@echo 'all tests passed'
 
 .PHONY: deps
@@ -97,6 +98,10 @@ test-web: www/node_modules/.installed ## unit tests of the web application
 test-e2e: build ## the whole system: real processes, Chromium
 	go test -tags e2e -count=1 -timeout 20m ./e2e/...
 	cd www && npm run --silent test:browser
+
+.PHONY: test-helm
+test-helm: ## the Helm chart, with Helm and the types of Kubernetes
+	cd deploy/helm && go test .
 
 .PHONY: test-container
 test-container: ## the container images, with a real engine

@@ -19,6 +19,11 @@ describe("command", () => {
     expect(command(platform, join)).toContain(join.token);
   });
 
+  // The chart's tests read that file: it must be what Kubernetes takes, and what the chart does.
+  it("for Kubernetes is kubernetes.golden.yaml", async () => {
+    await expect(command("kubernetes", join)).toMatchFileSnapshot("kubernetes.golden.yaml");
+  });
+
   it("is one line for the binary", () => {
     expect(command("binary", join)).toBe(
       "SONDE_AGENT_JOIN_TOKEN=sonde_join_abc-DEF_1.xyz sonde-agent --server https://sonde.example:7070",
