@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures what docs/benchmarks.md tells, prints it and writes it there. It takes
-# about 25 minutes; QUICK=1 takes one short run of each, to try the script.
+# about half an hour; QUICK=1 takes one short run of each, to try the script.
 # OUT names another file to write. PART=spool or PART=storm, or another step's
 # name, prints the figures of that step alone and writes nothing.
 #
