@@ -10,6 +10,8 @@ declare -A package=(
   [ip]=iproute2       # network namespaces
   [curl]=curl         # make up
   [prometheus]=prometheus # samples in a store elsewhere
+  [haproxy]=haproxy   # the container tests, as a stand-in for the image
+  [systemd-analyze]=systemd # the units
 )
 
 missing=()

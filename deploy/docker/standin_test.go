@@ -36,6 +36,10 @@ func runTests(m *testing.M) int {
 		golangImage:  golangStandIn,
 		nodeImage:    nodeStandIn,
 		busyboxImage: busyboxStandIn,
+
+		postgresImage:   postgresStandIn,
+		prometheusImage: prometheusStandIn,
+		haproxyImage:    haproxyStandIn,
 	} {
 		began := time.Now()
 		made, err := needBase(image, make)
@@ -214,7 +218,7 @@ func nodeStandIn(s *standIn) error {
 
 func busyboxStandIn(s *standIn) error {
 	s.changes = []string{"ENV PATH=/usr/bin:/bin"}
-	return s.programs("chmod", "cp", "mv", "sleep")
+	return s.programs("base64", "chmod", "cp", "head", "mv", "sleep", "tr")
 }
 
 // programs writes programs of this machine into /usr/bin, with the libraries
@@ -225,25 +229,32 @@ func (s *standIn) programs(names ...string) error {
 		if err != nil {
 			return err
 		}
-		if err := s.file(path, "/usr/bin/"+name); err != nil {
+		if err := s.program(path, "/usr/bin/"+name); err != nil {
 			return err
 		}
-		libraries, err := run("ldd", path)
+	}
+	return nil
+}
+
+func (s *standIn) program(from, to string) error {
+	if err := s.file(from, to); err != nil {
+		return err
+	}
+	libraries, err := run("ldd", from)
+	if err != nil {
+		return err
+	}
+	for word := range strings.FieldsSeq(libraries) {
+		if !strings.HasPrefix(word, "/") {
+			continue
+		}
+		// /lib is a link in the image as it is here.
+		dir, err := filepath.EvalSymlinks(filepath.Dir(word))
 		if err != nil {
 			return err
 		}
-		for word := range strings.FieldsSeq(libraries) {
-			if !strings.HasPrefix(word, "/") {
-				continue
-			}
-			// /lib is a link in the image as it is here.
-			dir, err := filepath.EvalSymlinks(filepath.Dir(word))
-			if err != nil {
-				return err
-			}
-			if err := s.file(word, filepath.Join(dir, filepath.Base(word))); err != nil {
-				return err
-			}
+		if err := s.file(word, filepath.Join(dir, filepath.Base(word))); err != nil {
+			return err
 		}
 	}
 	return nil
