@@ -155,13 +155,34 @@ func (b *blocks) compact() error {
 		if err != nil || len(plan) == 0 {
 			return err
 		}
-		if _, err := b.compactor.Compact(b.dir, plan, b.open); err != nil {
+		made, err := b.compactor.Compact(b.dir, plan, b.open)
+		if err == nil && len(made) == 0 {
+			err = b.joinEmpty(plan)
+		}
+		if err != nil {
 			return fmt.Errorf("joining blocks: %w", err)
 		}
 		if err := errors.Join(durable.SyncDir(b.dir), b.load()); err != nil {
 			return err
 		}
 	}
+}
+
+// joinEmpty joins blocks that have nothing in them, which the library does not:
+// what they say of their time must stay.
+func (b *blocks) joinEmpty(dirs []string) error {
+	var metas []*tsdb.BlockMeta
+	for _, block := range b.open {
+		if slices.Contains(dirs, block.Dir()) {
+			meta := block.Meta()
+			metas = append(metas, &meta)
+		}
+	}
+	w, err := newBlockWriter(context.Background(), b.dir, *tsdb.CompactBlockMetas(ulid.ULID{}, metas...), nil)
+	if err != nil {
+		return err
+	}
+	return errors.Join(w.commit(), w.abort())
 }
 
 // metas are those of all blocks, by time.

@@ -311,7 +311,7 @@ func (s *store) sources() (names []string) {
 
 // Once the samples as taken are gone, tiers answer.
 func TestOlderThanTaken(t *testing.T) {
-	s := openKeeping(t, t.TempDir(), 2*day, 5*day)
+	s := openKeeping(t, t.TempDir(), 2*day, 4*day)
 	a := newHost("a")
 	a.append(t, s.db, 0, 2*day, time.Minute)
 	s.roll()
@@ -338,7 +338,7 @@ func TestOlderThanTaken(t *testing.T) {
 	for _, expr := range exprs {
 		want = append(want, whole(taken, expr, 36*time.Hour))
 	}
-	for at := 2 * day; at < 12*day; at += day {
+	for at := 2 * day; at < 7*day; at += day {
 		a.append(t, s.db, at, at+day, 10*time.Minute)
 		s.roll()
 	}
@@ -356,7 +356,7 @@ func TestOlderThanTaken(t *testing.T) {
 
 	// A line over all of it has no gaps, whatever its step.
 	for _, step := range []time.Duration{2 * time.Minute, 10 * time.Minute, time.Hour, 3 * time.Hour, day} {
-		m, err := tiered.Range(t.Context(), query.RangeRequest{Expr: "node_load1", Start: epoch.Add(time.Hour), End: epoch.Add(min(11*day, 5000*step)), Step: step})
+		m, err := tiered.Range(t.Context(), query.RangeRequest{Expr: "node_load1", Start: epoch.Add(time.Hour), End: epoch.Add(min(6*day, 5000*step)), Step: step})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -375,6 +375,21 @@ func TestOlderThanTaken(t *testing.T) {
 	if diff := cmp.Diff([]string{"__name__", "agent", "probe"}, labelNames.Items); err != nil || diff != "" {
 		t.Errorf("names of labels of the first day: %v\n%s", err, diff)
 	}
+}
+
+// Data that begins within a block, or after a pause, leaves blocks with nothing in
+// them.
+func TestPause(t *testing.T) {
+	s := open(t, t.TempDir())
+	a := newHost("a")
+	a.append(t, s.db, 30*time.Minute, 5*time.Hour, 20*time.Second)
+	a.append(t, s.db, 10*time.Hour+time.Second, 20*time.Hour, 20*time.Second)
+	s.roll()
+	s.compare(exact("10m"), time.Hour, 20*time.Hour, 10*time.Minute)
+	s.close()
+	s = open(t, s.dir)
+	s.roll()
+	s.compare(exact("10m"), 12*time.Hour, 20*time.Hour, 10*time.Minute)
 }
 
 // A process that dies between writing a block and removing those it replaces
