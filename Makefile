@@ -105,7 +105,7 @@ test-helm: ## the Helm chart, with Helm and the types of Kubernetes
 
 .PHONY: test-container
 test-container: ## the container images, with a real engine
-	scripts/with-docker.sh go test -tags container -count=1 -timeout 20m -v ./deploy/docker/...
+	scripts/with-docker.sh go test -tags container -count=1 -timeout 40m -v ./deploy/docker/...
 
 .PHONY: soak
 soak: ## break everything at random for SOAK=3m, and count what was taken against what is stored; SOAK_SEED=N begins alike

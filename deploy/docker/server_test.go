@@ -19,6 +19,9 @@ import (
 // server is a Sonde server that runs, and its admin token.
 type server struct {
 	url, token string
+	// several is for servers behind one address: a request that one of them fails,
+	// since it ends, is sent again.
+	several bool
 }
 
 // startServer runs a server on this machine, listening on an address that
@@ -77,27 +80,40 @@ func startServer(t *testing.T, dir, address string) *server {
 // request sends a request with the admin token, and decodes the answer.
 func (s *server) request(t *testing.T, method, path, body string, response any) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
+	var text []byte
+	status, err := 0, error(nil)
+	send := func() bool {
+		text, status, err = s.send(t, method, path, body)
+		return err == nil && status < http.StatusInternalServerError
+	}
+	if !send() && s.several {
+		await(t, path+" to be answered", send)
+	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	if status != http.StatusOK {
+		t.Fatalf("%s: status %d: %s", path, status, text)
+	}
+	if err := json.Unmarshal(text, response); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *server) send(t *testing.T, method, path, body string) ([]byte, int, error) {
+	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		return nil, 0, err
 	}
 	req.Header.Set("Authorization", "Bearer "+s.token)
 	req.Header.Set("Content-Type", "application/json")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		return nil, 0, err
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if res.StatusCode != http.StatusOK {
-		t.Fatalf("%s: status %d: %s", path, res.StatusCode, text)
-	}
-	if err := json.Unmarshal(text, response); err != nil {
-		t.Fatal(err)
-	}
+	return text, res.StatusCode, err
 }
 
 // up returns the ids of the agents that are connected and submit, sorted.
