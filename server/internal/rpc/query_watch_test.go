@@ -339,7 +339,7 @@ func TestWatchRefuses(t *testing.T) {
 		"too many expressions": {StepMs: 1000, Exprs: make([]string, query.MaxExprs+1)},
 		"long expression":      {StepMs: 1000, Exprs: []string{strings.Repeat("1", query.MaxExprBytes+1)}},
 		"short step":           {StepMs: 99, Exprs: []string{"1"}},
-		"long step":            {StepMs: 3_600_001, Exprs: []string{"1"}},
+		"long step":            {StepMs: 604_800_001, Exprs: []string{"1"}},
 	} {
 		err := q.watch(t.Context(), req, func(*sondev1.WatchResponse) error { return errors.New("sent") })
 		if codeOf(err) != connect.CodeInvalidArgument {
