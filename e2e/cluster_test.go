@@ -152,16 +152,7 @@ func (c *cluster) restart(i int) {
 // eventually is await for what takes all of a cluster its time.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	const patience = 2 * time.Minute
-	poll := time.NewTicker(100 * time.Millisecond)
-	defer poll.Stop()
-	for timeout := time.After(patience); !done(); {
-		select {
-		case <-poll.C:
-		case <-timeout:
-			t.Fatalf("waited %v in vain for %s", patience, what)
-		}
-	}
+	awaitWithin(t, 2*time.Minute, 100*time.Millisecond, what, done)
 }
 
 // sessions is how many agents a server has.

@@ -123,14 +123,20 @@ const deadline = 30 * time.Second
 // await waits until done says so.
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	poll := time.NewTicker(10 * time.Millisecond)
+	awaitWithin(t, deadline, 10*time.Millisecond, what, done)
+}
+
+// awaitWithin waits until done, which it asks every so often, says so.
+func awaitWithin(t *testing.T, patience, every time.Duration, what string, done func() bool) {
+	t.Helper()
+	poll := time.NewTicker(every)
 	defer poll.Stop()
-	timeout := time.After(deadline)
+	timeout := time.After(patience)
 	for !done() {
 		select {
 		case <-poll.C:
 		case <-timeout:
-			t.Fatalf("waited %v in vain for %s", deadline, what)
+			t.Fatalf("waited %v in vain for %s", patience, what)
 		}
 	}
 }
