@@ -118,9 +118,10 @@ func multiple(t time.Time, of time.Duration) bool { return t.UnixMilli()%of.Mill
 func functionAnswers(function string, selector *parser.VectorSelector) bool {
 	switch function {
 	case "rate", "increase", "resets":
-		return cumulative(selector)
+		kind := typeOf(selector)
+		return kind == metricname.Counter || kind == metricname.Histogram
 	case "avg_over_time", "sum_over_time", "count_over_time", "min_over_time", "max_over_time":
-		return gauge(selector)
+		return typeOf(selector) == metricname.Gauge
 	case "present_over_time", "absent_over_time":
 		return true
 	default:
@@ -128,29 +129,21 @@ func functionAnswers(function string, selector *parser.VectorSelector) bool {
 	}
 }
 
-// cumulative is whether a selector's metric is known to be a counter or a
-// histogram, gauge whether it is known to be a gauge.
-func cumulative(selector *parser.VectorSelector) bool {
-	name, known := metric(selector)
-	if t, ok := metricname.TypeOf(name); known && ok && t == metricname.Histogram {
-		return true
-	}
-	return known && series.IsCounter(name)
-}
-
-func gauge(selector *parser.VectorSelector) bool {
-	name, known := metric(selector)
-	t, ok := metricname.TypeOf(name)
-	return known && ok && t == metricname.Gauge
-}
-
-func metric(selector *parser.VectorSelector) (name string, known bool) {
+// typeOf is the type of a selector's metric, empty when it is not known.
+func typeOf(selector *parser.VectorSelector) metricname.Type {
 	for _, m := range selector.LabelMatchers {
-		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
-			return m.Value, true
+		if m.Name != model.MetricNameLabel || m.Type != labels.MatchEqual {
+			continue
 		}
+		if kind, ok := metricname.TypeOf(m.Value); ok {
+			return kind
+		}
+		if series.IsCounter(m.Value) {
+			return metricname.Counter
+		}
+		return ""
 	}
-	return "", false
+	return ""
 }
 
 // aggregated has the functions that tiers have aggregates for ask for these.
