@@ -1,7 +1,6 @@
 package local
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -126,17 +125,8 @@ func openStore(o Options, t tuning) (_ *Store, err error) {
 		}
 	}
 	s.committer.newest = make(map[*series.Target]int64)
-	s.rolling, s.stopRolling = make(chan struct{}), func() {}
-	if s.tiers == nil {
-		close(s.rolling)
-	} else {
-		s.tiers.Attach(s.db)
-		ctx, cancel := context.WithCancel(context.Background())
-		s.stopRolling = cancel
-		go func() {
-			defer close(s.rolling)
-			s.tiers.Run(ctx)
-		}()
+	if s.tiers != nil {
+		s.startRolling()
 	}
 	go s.run()
 	return s, nil

@@ -29,8 +29,7 @@ type Store struct {
 	queue *queue.Queue
 
 	tiers       *rollup.Tiers // nil for none
-	rolling     chan struct{} // closed when nothing is rolled up any more
-	stopRolling func()
+	stopRolling func()        // ends what startRolling began, and waits for it
 
 	stopped chan struct{} // closed when the committer has returned
 	failed  chan struct{} // closed once failure is set
@@ -57,6 +56,21 @@ func (s *Store) Tiers() series.Tiers {
 		return nil
 	}
 	return s.tiers
+}
+
+// startRolling begins to roll up.
+func (s *Store) startRolling() {
+	s.tiers.Attach(s.db)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.tiers.Run(ctx)
+	}()
+	s.stopRolling = func() {
+		cancel()
+		<-ended
+	}
 }
 
 // Err returns nil, or why the store has failed.
@@ -101,9 +115,8 @@ func (s *Store) Close() error {
 		if s.options.Registerer != nil {
 			s.options.Registerer.Unregister(s.registry)
 		}
-		s.stopRolling()
-		<-s.rolling
 		if s.tiers != nil {
+			s.stopRolling()
 			s.closeErr = s.tiers.Close()
 		}
 		s.closeErr = errors.Join(s.closeErr, s.committer.close(), s.db.Close(), s.lock.Close())
