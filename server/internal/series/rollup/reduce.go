@@ -143,9 +143,9 @@ func (r *reduced) gauge(p *points, window int64) error {
 func (r *reduced) counter(it chunkenc.Iterator, window int64) error {
 	var first, last sample // of the window; their histograms are r's own
 	var to int64
-	any, kept := false, false // kept: last is in main already
+	begun, kept := false, false // kept: last is in main already
 	flush := func() {
-		if !any {
+		if !begun {
 			return
 		}
 		if !kept {
@@ -169,10 +169,10 @@ func (r *reduced) counter(it chunkenc.Iterator, window int64) error {
 			continue // agents send none
 		}
 		switch {
-		case !any || s.t >= to:
+		case !begun || s.t >= to:
 			flush()
 			_, to = bounds(s.t, window)
-			any, kept = true, false
+			begun, kept = true, false
 			first = s.own()
 		case fell(&last, &s):
 			if !kept {
