@@ -1,5 +1,5 @@
 # `make help` lists the targets. Files and folders that targets make: bin/,
-# www/out, www/out-demo, www/node_modules and .sonde/ (the data of `make up`).
+# www/out, www/out-demo, www/out-site, www/node_modules and .sonde/ (the data of `make up`).
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -49,6 +49,13 @@ demo: www/node_modules/.installed ## build the demo in www/out-demo, for any sta
 	cd www && SONDE_BASE_PATH=$(SONDE_BASE_PATH) npm run --silent build:demo
 	touch www/out-demo/.nojekyll
 
+.PHONY: site
+site: www/node_modules/.installed ## build the web application in www/out-site, for a static host; SONDE_SERVER=URL is its server
+	@test -n "$(SONDE_SERVER)" || { echo 'say which server: make site SONDE_SERVER=https://sonde.example:7070'; exit 2; }
+	cd www && SONDE_OUT=out-site SONDE_BASE_PATH=$(SONDE_BASE_PATH) npm run --silent build
+	printf '{ "server": "%s" }\n' '$(SONDE_SERVER)' >www/out-site/config.json
+	touch www/out-site/.nojekyll
+
 .PHONY: generate
 generate: www/node_modules/.installed ## make the code that comes from proto/
 	www/node_modules/.bin/buf generate
@@ -60,7 +67,7 @@ docs: ## make the reference pages in docs/ that come from the code
 
 .PHONY: clean
 clean: ## remove everything that was built; the data of `make up` stays
-	rm -rf bin www/out www/out-demo www/.next www/node_modules
+	rm -rf bin www/out www/out-demo www/out-site www/.next www/node_modules
 
 ## --- check
 

@@ -52,6 +52,9 @@ type Config struct {
 	// PublicURL is what people put before the path of a page; empty: made from
 	// Listen.
 	PublicURL string
+	// WebOrigins are the origins from which the web application may come, beside
+	// the server's own: that of a static host, "https://sonde.example".
+	WebOrigins []string
 	// Retention is how long samples are kept, RetentionBytes how much room they
 	// may take; 0 bytes is no bound.
 	Retention      time.Duration
@@ -142,6 +145,11 @@ func (c Config) Check() error {
 			wrong("public-url", "%q is not a URL such as https://sonde.example", c.PublicURL)
 		}
 	}
+	for _, origin := range c.WebOrigins {
+		if err := checkOrigin(origin); err != nil {
+			wrong("web-origins", "%w", err)
+		}
+	}
 	if c.Retention < 2*time.Hour {
 		wrong("retention", "%v is shorter than 2h, the smallest unit in which samples are deleted", c.Retention)
 	}
@@ -168,6 +176,23 @@ func (c Config) Check() error {
 	}
 	c.OIDC.check(wrong)
 	return errors.Join(append(errs, c.Metrics.check())...)
+}
+
+// checkOrigin returns an error unless browsers would send an origin as it is
+// written: they are compared letter by letter.
+func checkOrigin(origin string) error {
+	u, err := url.Parse(origin)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.Contains(origin, "*"):
+		return fmt.Errorf("%q is not an origin such as https://sonde.example", origin)
+	case origin != u.Scheme+"://"+u.Host:
+		return fmt.Errorf("%q has more than scheme, host and port: write %s://%s", origin, u.Scheme, u.Host)
+	case origin != strings.ToLower(origin):
+		return fmt.Errorf("%q has upper-case letters: write %s", origin, strings.ToLower(origin))
+	case u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443":
+		return fmt.Errorf("%q names the port that goes without saying: write %s://%s", origin, u.Scheme, strings.TrimSuffix(u.Host, ":"+u.Port()))
+	}
+	return nil
 }
 
 // database returns the URL of the database, empty for none.

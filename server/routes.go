@@ -24,8 +24,8 @@ type route struct {
 }
 
 // open is the need of routes that stand outside of the guard: /healthz and
-// /readyz, which say nothing but that the process lives and can store; /login…
-// and /logout, where people get in and out; and the AgentService, whose calls bring
+// /readyz, which say nothing but that the process lives and can store; /login…,
+// /authorize, /token and /logout, where people get in and out; and the AgentService, whose calls bring
 // secrets of their own. Those of the other services need the least of what their
 // procedures do; the rest is up to package rpc.
 const open fleet.Role = ""
@@ -59,15 +59,19 @@ func (s *Server) routeList(engine *query.Engine, registrar *fleet.Registrar, met
 		{"/logout", s.guard.Logout()},
 		{"GET /login/oidc", s.guard.OIDC()},
 		{"GET /login/oidc/callback", s.guard.OIDCCallback()},
+		{"GET /authorize", s.guard.Authorize()},
+		{"/token", s.guard.Token()},
 	}
 	if s.authority != nil {
 		list = append(list, route{"GET /ca.pem", http.HandlerFunc(s.serveAuthority)})
 	}
 	call := func(need fleet.Role, path string, h http.Handler) {
-		if need != open {
-			h = s.guard.Require(need, access.RPC, h)
+		if need == open {
+			list = append(list, route{path, rpc.Observe(s.log, s.audit, h)})
+			return
 		}
-		list = append(list, route{path, rpc.Observe(s.log, s.audit, h)})
+		h = rpc.Observe(s.log, s.audit, s.guard.Require(need, access.RPC, h))
+		list = append(list, route{path, s.guard.Share(h)})
 	}
 	viewed := func(path string, h http.Handler) { call(fleet.Viewer, path, h) }
 	path, agents := rpc.NewAgentHandler(registrar, s.ingest, s.config.limits().MaxMessageBytes)

@@ -147,6 +147,7 @@ func (s *Server) assemble(ctx context.Context, metrics *prometheus.Registry) err
 	s.access = fleet.NewAccess(cleanedOnce{s.control, s.cluster}, time.Now)
 	s.audit = fleet.NewAudit(s.control, time.Now)
 	s.guard = access.New(s.access, s.audit, s.log, time.Now)
+	s.guard.AllowApplications(s.config.WebOrigins)
 	if s.config.OIDC.Issuer != "" {
 		oidc, err := s.config.OIDC.provider()
 		if err != nil {

@@ -12,6 +12,7 @@ export default function config(phase: string): NextConfig {
     generateBuildId: () => "sonde",
     // Static hosting below a path, such as https://example.org/sonde/.
     basePath: process.env.SONDE_BASE_PATH || undefined,
+    env: { NEXT_PUBLIC_SONDE_BASE_PATH: process.env.SONDE_BASE_PATH ?? "" },
     reactStrictMode: true,
     poweredByHeader: false,
     images: { unoptimized: true },
@@ -30,6 +31,6 @@ export default function config(phase: string): NextConfig {
                   { source: "/logout", destination: `${server}/logout` },
                 ],
         }
-      : { output: "export", distDir: demo ? "out-demo" : undefined }),
+      : { output: "export", distDir: demo ? "out-demo" : process.env.SONDE_OUT || undefined }),
   };
 }

@@ -6,6 +6,7 @@ import { extname, join, normalize, resolve } from "node:path";
 const [root, port] = [resolve(process.argv[2]), Number(process.argv[3])];
 const types = {
   ".html": "text/html; charset=utf-8",
+  ".json": "application/json",
   ".js": "text/javascript",
   ".css": "text/css",
   ".txt": "text/plain; charset=utf-8",

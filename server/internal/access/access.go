@@ -46,6 +46,9 @@ type Guard struct {
 	strangers *attempts.Limiter[struct{}]
 	provider  *provider // nil for none
 	origin    *http.CrossOriginProtection
+	// applications are the origins from which the web application may come, beside
+	// the server's own.
+	applications []string
 }
 
 // New returns a guard; now is the clock.
@@ -94,9 +97,10 @@ func (g *Guard) clean(ctx context.Context) {
 	}
 }
 
-// Require lets requests through to next that bring an API token ("Authorization:
-// Bearer …") or the cookie of a session, of at least the role need, with the
-// principal in their context ([fleet.PrincipalFrom]). Others get a refusal.
+// Require lets requests through to next that bring an API token or the session of
+// an application ("Authorization: Bearer …"), or the cookie of a session, of at
+// least the role need, with the principal in their context
+// ([fleet.PrincipalFrom]). Others get a refusal.
 //
 // A token counts before a cookie, and a token that is wrong is refused even
 // when the cookie is right: who sends a token means it. A cookie together with
@@ -157,6 +161,10 @@ func (g *Guard) principal(r *http.Request) (p fleet.Principal, extended fleet.Se
 		token, ok := fleet.ParseBearer(authorization)
 		if !ok {
 			return p, "", fleet.Errorf(fleet.Unauthenticated, "send the API token as Authorization: Bearer")
+		}
+		if token.IsSession() {
+			p, _, err = g.access.Session(r.Context(), token)
+			return p, "", err
 		}
 		p, err = g.access.APIToken(r.Context(), token)
 		return p, "", err

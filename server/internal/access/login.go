@@ -27,11 +27,16 @@ var (
 	loginJS string
 
 	loginPage = template.Must(template.New("login").Parse(loginHTML))
-	// The page needs nothing from anywhere: its own style and script are let
-	// through by what they hash to.
-	loginCSP = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'; " +
-		"style-src " + cspHash(loginCSS) + "; script-src " + cspHash(loginJS)
+	loginCSP  = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; " +
+		"style-src " + cspHash(loginCSS) + "; script-src " + cspHash(loginJS) + "; form-action 'self'"
 )
+
+// loginPolicy is the Content-Security-Policy of the sign-in page. It needs nothing
+// from anywhere: its own style and script are let through by what they hash to.
+// What a form leads to in the end may be an application of another origin.
+func (g *Guard) loginPolicy() string {
+	return strings.Join(append([]string{loginCSP}, g.applications...), " ")
+}
 
 func cspHash(text string) string {
 	sum := sha256.Sum256([]byte(text))
@@ -156,29 +161,47 @@ func (g *Guard) recordFailure(r *http.Request, entry fleet.AuditEntry) {
 	g.record(r, entry)
 }
 
-// Logout serves /logout: POST ends the session of the request's cookie.
+// Logout serves /logout: POST ends the session that the request brings as a
+// cookie, and leads to the sign-in page. An application of another origin brings
+// its own as Authorization: Bearer, and is led nowhere.
 func (g *Guard) Logout() http.Handler {
-	return g.origin.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return g.share(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", "POST")
 			http.Error(w, "sign out with POST", http.StatusMethodNotAllowed)
 			return
 		}
-		if cookie, err := r.Cookie(cookieName); err == nil {
-			if p, _, err := g.access.Session(r.Context(), fleet.Secret(cookie.Value)); err == nil {
-				g.record(r, fleet.AuditEntry{Actor: p.ID, Action: "sign-out"})
+		w.Header().Set("Cache-Control", "no-store")
+		if session, ok := fleet.ParseBearer(r.Header.Get("Authorization")); ok && session.IsSession() {
+			if g.signOut(w, r, session) {
+				w.WriteHeader(http.StatusNoContent)
 			}
-			if err := g.access.SignOut(r.Context(), fleet.Secret(cookie.Value)); err != nil {
-				o := outcomeOf(err)
-				g.log.Error("sign-out failed", "address", address(r), "error", err)
-				http.Error(w, o.text, o.status)
-				return
-			}
+			return
+		}
+		if err := g.origin.Check(r); err != nil {
+			http.Error(w, "the request comes from another site", http.StatusForbidden)
+			return
+		}
+		if cookie, err := r.Cookie(cookieName); err == nil && !g.signOut(w, r, fleet.Secret(cookie.Value)) {
+			return
 		}
 		clearCookie(w, r)
-		w.Header().Set("Cache-Control", "no-store")
 		http.Redirect(w, r, "/login", http.StatusSeeOther)
 	}))
+}
+
+// signOut ends a session, or answers why it does not.
+func (g *Guard) signOut(w http.ResponseWriter, r *http.Request, session fleet.Secret) bool {
+	if p, _, err := g.access.Session(r.Context(), session); err == nil {
+		g.record(r, fleet.AuditEntry{Actor: p.ID, Action: "sign-out"})
+	}
+	if err := g.access.SignOut(r.Context(), session); err != nil {
+		o := outcomeOf(err)
+		g.log.Error("sign-out failed", "address", address(r), "error", err)
+		http.Error(w, o.text, o.status)
+		return false
+	}
+	return true
 }
 
 func (g *Guard) writeLogin(w http.ResponseWriter, r *http.Request, status int, page login) {
@@ -198,7 +221,7 @@ func (g *Guard) writeLogin(w http.ResponseWriter, r *http.Request, status int, p
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(b.Len()))
-	h.Set("Content-Security-Policy", loginCSP)
+	h.Set("Content-Security-Policy", g.loginPolicy())
 	h.Set("Cache-Control", "no-store")
 	// Not no-referrer, with which browsers send "Origin: null", and where they send
 	// no Sec-Fetch-Site (plain HTTP) the form would count as one of another site.

@@ -105,8 +105,12 @@ func (a *Access) RedeemLoginCode(ctx context.Context, code Secret) (Secret, Prin
 	if !code.hasForm(codePrefix) {
 		return "", Principal{}, Errorf(Unauthenticated, "the sign-in link is incomplete")
 	}
+	return a.redeem(ctx, code.hash())
+}
+
+func (a *Access) redeem(ctx context.Context, code Hash) (Secret, Principal, error) {
 	secret, session := a.newSession()
-	session, err := a.store.RedeemLoginCode(ctx, code.hash(), session)
+	session, err := a.store.RedeemLoginCode(ctx, code, session)
 	if err != nil {
 		return "", Principal{}, err
 	}
@@ -240,7 +244,8 @@ func (a *Access) SignInExternal(ctx context.Context, e ExternalIdentity) (Secret
 	return secret, session.principal(), nil
 }
 
-// SignOut ends a session; there may be none.
+// SignOut ends a session and those of all applications that it let in. Of an
+// application's session it ends the browser's too. There may be none.
 func (a *Access) SignOut(ctx context.Context, session Secret) error {
 	return a.store.DeleteSession(ctx, session.hash())
 }

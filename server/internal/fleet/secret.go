@@ -54,6 +54,9 @@ func (s Secret) IsJoinToken() bool { return s.WithoutPin().hasForm(joinPrefix) }
 // IsAPIToken says whether s has the form of an API token.
 func (s Secret) IsAPIToken() bool { return s.hasForm(apiPrefix) }
 
+// IsSession says whether s has the form of a session.
+func (s Secret) IsSession() bool { return s.hasForm(sessionPrefix) }
+
 // hasForm says whether s could have come from newSecret with this prefix.
 func (s Secret) hasForm(prefix string) bool {
 	text, ok := strings.CutPrefix(string(s), prefix)

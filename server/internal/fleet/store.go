@@ -152,7 +152,8 @@ type Store interface {
 	// ExtendSession moves the end of a session. NotFound.
 	ExtendSession(ctx context.Context, secret Hash, expires time.Time) error
 
-	// DeleteSession removes a session; none of that secret is no error.
+	// DeleteSession removes a session, with its children, or else with its parent
+	// and that one's children; none of that secret is no error.
 	DeleteSession(ctx context.Context, secret Hash) error
 
 	// DeleteExpired removes login codes and sessions that expired at or before a
@@ -273,10 +274,12 @@ type LoginCode struct {
 	Role   Role
 	// ResetsPassword lets the user choose a password without the current one.
 	ResetsPassword bool
-	ExpiresAt      time.Time
+	// Parent is as in [Session]. The code ends with it.
+	Parent    *Hash
+	ExpiresAt time.Time
 }
 
-// Session is one signed-in browser.
+// Session is one signed-in browser, or an application of another origin in it.
 type Session struct {
 	// ID is a UUIDv7, which logs may show.
 	ID     string
@@ -286,6 +289,9 @@ type Session struct {
 	Actor          string
 	Role           Role
 	ResetsPassword bool
-	CreatedAt      time.Time
-	ExpiresAt      time.Time
+	// Parent is the secret of the browser's session that let an application in, and
+	// with which the session ends; nil for that of a browser.
+	Parent    *Hash
+	CreatedAt time.Time
+	ExpiresAt time.Time
 }

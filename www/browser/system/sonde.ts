@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -44,10 +44,14 @@ export class Sonde {
   private programs: Program[] = [];
   url = "";
 
+  get adminToken(): string {
+    return readFileSync(join(this.data, "admin-token"), "utf8").trim();
+  }
+
   /** Starts the server, again on the port it had, and returns its link. */
-  async startServer(): Promise<{ server: Program; link: string }> {
+  async startServer(...flags: string[]): Promise<{ server: Program; link: string }> {
     const listen = this.url === "" ? "127.0.0.1:0" : new URL(this.url).host;
-    const server = this.start("sonde", ["server", "--data-dir", this.data, "--listen", listen]);
+    const server = this.start("sonde", ["server", "--data-dir", this.data, "--listen", listen, ...flags]);
     const printed = /http:\/\/\S+\/login\S+/;
     await until("the link", () => printed.test(server.output) && existsSync(join(this.data, "join-token")));
     const link = printed.exec(server.output)?.[0] ?? "";

@@ -2,7 +2,10 @@ import { GeistMono } from "geist/font/mono";
 import { GeistSans } from "geist/font/sans";
 import type { Metadata, Viewport } from "next";
 import { type ReactNode, Suspense } from "react";
+import { preload } from "react-dom";
 import { Providers } from "@/components/providers";
+import { siteConfigPath } from "@/lib/site-config";
+import { isDemo } from "@/lib/transport";
 import { Frame } from "./frame";
 import "./globals.css";
 
@@ -21,6 +24,7 @@ export const viewport: Viewport = {
 };
 
 export default function RootLayout({ children }: { children: ReactNode }) {
+  if (!isDemo) preload(siteConfigPath, { as: "fetch", crossOrigin: "anonymous" });
   return (
     <html lang="en" className={`${GeistSans.variable} ${GeistMono.variable}`} suppressHydrationWarning>
       <body>

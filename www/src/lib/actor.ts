@@ -3,6 +3,7 @@ const kinds: Record<string, string> = {
   user: "user",
   token: "API token",
   "join-token": "join token",
+  origin: "origin",
 };
 
 /** What something was done to: "agent:web-1" as "host web-1". */

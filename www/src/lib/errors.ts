@@ -1,4 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { forgetSession } from "./session";
 
 const passing = new Set([
   Code.Unavailable,
@@ -60,7 +61,7 @@ const reloadedKey = "sonde.signed-out-reload";
 
 /**
  * Loads the page anew when a call was answered with UNAUTHENTICATED: the server
- * then shows its sign-in page. At most once in 15 s, so that a server that
+ * then shows its sign-in page, and a page of a static host leaves for it. At most once in 15 s, so that a server that
  * serves pages but refuses calls does not make the browser spin.
  */
 export function reloadWhenSignedOut(error: unknown): void {
@@ -68,6 +69,7 @@ export function reloadWhenSignedOut(error: unknown): void {
   const last = Number(sessionStorage.getItem(reloadedKey) ?? 0);
   if (Date.now() - last < 15_000) return;
   sessionStorage.setItem(reloadedKey, String(Date.now()));
+  forgetSession();
   // `next dev` serves pages to everyone, and passes the sign-in page through.
   if (process.env.NODE_ENV === "development") window.location.assign("/login");
   else window.location.reload();

@@ -17,8 +17,8 @@ func (s *Store) CreateLoginCode(ctx context.Context, c fleet.LoginCode) error {
 			return err
 		}
 		_, err := tx.Exec(ctx,
-			"INSERT INTO login_codes (secret, user_id, actor, role, resets_password, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
-			c.Secret[:], optional(c.UserID), text(c.Actor), c.Role, c.ResetsPassword, moment(c.ExpiresAt))
+			"INSERT INTO login_codes (secret, user_id, actor, role, resets_password, parent, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+			c.Secret[:], optional(c.UserID), text(c.Actor), c.Role, c.ResetsPassword, parent(c.Parent), moment(c.ExpiresAt))
 		return err
 	})
 }
@@ -40,21 +40,40 @@ func enabled(ctx context.Context, tx pgx.Tx, id string) error {
 	return err
 }
 
+// parent is how the secret of a parent is stored: NULL for none.
+func parent(secret *fleet.Hash) []byte {
+	if secret == nil {
+		return nil
+	}
+	return secret[:]
+}
+
+func fromParent(secret []byte) *fleet.Hash {
+	if secret == nil {
+		return nil
+	}
+	return new(fleet.Hash(secret))
+}
+
 // RedeemLoginCode implements [fleet.Store].
 func (s *Store) RedeemLoginCode(ctx context.Context, code fleet.Hash, session fleet.Session) (stored fleet.Session, err error) {
 	err = s.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		wanted := session
-		var id *string
+		var (
+			id   *string
+			from []byte
+		)
 		err := tx.QueryRow(ctx, `
-			DELETE FROM login_codes WHERE secret = $1 AND expires_at > $2 RETURNING user_id, actor, role, resets_password`,
-			code[:], moment(session.CreatedAt)).Scan(&id, &wanted.Actor, &wanted.Role, &wanted.ResetsPassword)
+			DELETE FROM login_codes WHERE secret = $1 AND expires_at > $2
+			RETURNING user_id, actor, role, resets_password, parent`,
+			code[:], moment(session.CreatedAt)).Scan(&id, &wanted.Actor, &wanted.Role, &wanted.ResetsPassword, &from)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return fleet.Errorf(fleet.Unauthenticated, "this sign-in link was used already, or has expired: ask for a new one")
 		}
 		if err != nil {
 			return err
 		}
-		wanted.UserID = fromOptional(id)
+		wanted.UserID, wanted.Parent = fromOptional(id), fromParent(from)
 		if err := insertSession(ctx, tx, wanted); err != nil {
 			return err
 		}
@@ -78,10 +97,10 @@ func insertSession(ctx context.Context, tx pgx.Tx, session fleet.Session) error 
 		return err
 	}
 	_, err := tx.Exec(ctx, `
-		INSERT INTO sessions (secret, id, user_id, actor, role, resets_password, created_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		INSERT INTO sessions (secret, id, user_id, actor, role, resets_password, parent, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 		session.Secret[:], session.ID, optional(session.UserID), text(session.Actor), session.Role, session.ResetsPassword,
-		moment(session.CreatedAt), moment(session.ExpiresAt))
+		parent(session.Parent), moment(session.CreatedAt), moment(session.ExpiresAt))
 	if err != nil || session.UserID == "" {
 		return err
 	}
@@ -92,22 +111,22 @@ func insertSession(ctx context.Context, tx pgx.Tx, session fleet.Session) error 
 // sessionQuery selects the session of a secret, with what its user is now.
 const sessionQuery = `
 	SELECT s.secret, s.id, s.user_id, coalesce('user:' || u.name, s.actor), coalesce(u.role, s.role),
-		s.resets_password, s.created_at, s.expires_at
+		s.resets_password, s.parent, s.created_at, s.expires_at
 	FROM sessions s LEFT JOIN users u ON u.id = s.user_id
 	WHERE s.secret = $1`
 
 func scanSession(row pgx.Row) (fleet.Session, error) {
 	var (
 		session              fleet.Session
-		secret               []byte
+		secret, from         []byte
 		id                   *string
 		createdAt, expiresAt *time.Time
 	)
-	err := row.Scan(&secret, &session.ID, &id, &session.Actor, &session.Role, &session.ResetsPassword, &createdAt, &expiresAt)
+	err := row.Scan(&secret, &session.ID, &id, &session.Actor, &session.Role, &session.ResetsPassword, &from, &createdAt, &expiresAt)
 	if err != nil {
 		return fleet.Session{}, err
 	}
-	session.Secret, session.UserID = fleet.Hash(secret), fromOptional(id)
+	session.Secret, session.UserID, session.Parent = fleet.Hash(secret), fromOptional(id), fromParent(from)
 	session.CreatedAt, session.ExpiresAt = fromMoment(createdAt), fromMoment(expiresAt)
 	return session, nil
 }
@@ -126,7 +145,7 @@ func (s *Store) ExtendSession(ctx context.Context, secret fleet.Hash, expires ti
 
 // DeleteSession implements [fleet.Store].
 func (s *Store) DeleteSession(ctx context.Context, secret fleet.Hash) error {
-	_, err := s.exec(ctx, "DELETE FROM sessions WHERE secret = $1", secret[:])
+	_, err := s.exec(ctx, "DELETE FROM sessions WHERE secret = (SELECT coalesce(parent, secret) FROM sessions WHERE secret = $1)", secret[:])
 	return err
 }
 

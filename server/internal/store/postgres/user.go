@@ -111,7 +111,9 @@ func (s *Store) SetPassword(ctx context.Context, id, password string, keep fleet
 		if tag.RowsAffected() == 0 {
 			return noUser(id)
 		}
-		if _, err := tx.Exec(ctx, "DELETE FROM sessions WHERE user_id = $1 AND secret <> $2", id, keep[:]); err != nil {
+		if _, err := tx.Exec(ctx, `
+			DELETE FROM sessions WHERE user_id = $1 AND secret <> $2
+			AND secret IS DISTINCT FROM (SELECT parent FROM sessions WHERE secret = $2)`, id, keep[:]); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, "UPDATE sessions SET resets_password = false WHERE user_id = $1", id); err != nil {

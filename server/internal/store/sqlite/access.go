@@ -16,8 +16,8 @@ func (s *Store) CreateLoginCode(ctx context.Context, c fleet.LoginCode) error {
 			return err
 		}
 		_, err := tx.ExecContext(ctx,
-			"INSERT INTO login_codes (secret, user_id, actor, role, resets_password, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
-			c.Secret[:], userID(c.UserID), c.Actor, c.Role, c.ResetsPassword, millis(c.ExpiresAt))
+			"INSERT INTO login_codes (secret, user_id, actor, role, resets_password, parent, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+			c.Secret[:], userID(c.UserID), c.Actor, c.Role, c.ResetsPassword, parent(c.Parent), millis(c.ExpiresAt))
 		return err
 	})
 }
@@ -42,20 +42,39 @@ func enabled(ctx context.Context, tx *sql.Tx, id string) error {
 // userID is how the id of a user is stored: NULL for nobody.
 func userID(id string) sql.NullString { return sql.NullString{String: id, Valid: id != ""} }
 
+// parent is how the secret of a parent is stored: NULL for none.
+func parent(secret *fleet.Hash) []byte {
+	if secret == nil {
+		return nil
+	}
+	return secret[:]
+}
+
+func fromParent(secret []byte) *fleet.Hash {
+	if secret == nil {
+		return nil
+	}
+	return new(fleet.Hash(secret))
+}
+
 // RedeemLoginCode implements [fleet.Store].
 func (s *Store) RedeemLoginCode(ctx context.Context, code fleet.Hash, session fleet.Session) (fleet.Session, error) {
 	err := s.tx(ctx, func(tx *sql.Tx) error {
-		var id sql.NullString
+		var (
+			id   sql.NullString
+			from []byte
+		)
 		err := tx.QueryRowContext(ctx, `
-			DELETE FROM login_codes WHERE secret = ? AND expires_at > ? RETURNING user_id, actor, role, resets_password`,
-			code[:], millis(session.CreatedAt)).Scan(&id, &session.Actor, &session.Role, &session.ResetsPassword)
+			DELETE FROM login_codes WHERE secret = ? AND expires_at > ?
+			RETURNING user_id, actor, role, resets_password, parent`,
+			code[:], millis(session.CreatedAt)).Scan(&id, &session.Actor, &session.Role, &session.ResetsPassword, &from)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fleet.Errorf(fleet.Unauthenticated, "this sign-in link was used already, or has expired: ask for a new one")
 		}
 		if err != nil {
 			return err
 		}
-		session.UserID = id.String
+		session.UserID, session.Parent = id.String, fromParent(from)
 		if err := insertSession(ctx, tx, session); err != nil {
 			return err
 		}
@@ -79,10 +98,10 @@ func insertSession(ctx context.Context, tx *sql.Tx, session fleet.Session) error
 		return err
 	}
 	_, err := tx.ExecContext(ctx, `
-		INSERT INTO sessions (secret, id, user_id, actor, role, resets_password, created_at, expires_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		INSERT INTO sessions (secret, id, user_id, actor, role, resets_password, parent, created_at, expires_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		session.Secret[:], session.ID, userID(session.UserID), session.Actor, session.Role, session.ResetsPassword,
-		millis(session.CreatedAt), millis(session.ExpiresAt))
+		parent(session.Parent), millis(session.CreatedAt), millis(session.ExpiresAt))
 	if err != nil || session.UserID == "" {
 		return err
 	}
@@ -93,22 +112,22 @@ func insertSession(ctx context.Context, tx *sql.Tx, session fleet.Session) error
 // sessionQuery selects the session of a secret, with what its user is now.
 const sessionQuery = `
 	SELECT s.secret, s.id, s.user_id, coalesce('user:' || u.name, s.actor), coalesce(u.role, s.role),
-		s.resets_password, s.created_at, s.expires_at
+		s.resets_password, s.parent, s.created_at, s.expires_at
 	FROM sessions s LEFT JOIN users u ON u.id = s.user_id
 	WHERE s.secret = ?`
 
 func scanSession(row scanner) (fleet.Session, error) {
 	var (
 		session              fleet.Session
-		secret               []byte
+		secret, from         []byte
 		id                   sql.NullString
 		createdAt, expiresAt sql.NullInt64
 	)
-	err := row.Scan(&secret, &session.ID, &id, &session.Actor, &session.Role, &session.ResetsPassword, &createdAt, &expiresAt)
+	err := row.Scan(&secret, &session.ID, &id, &session.Actor, &session.Role, &session.ResetsPassword, &from, &createdAt, &expiresAt)
 	if err != nil {
 		return fleet.Session{}, err
 	}
-	session.Secret, session.UserID = fleet.Hash(secret), id.String
+	session.Secret, session.UserID, session.Parent = fleet.Hash(secret), id.String, fromParent(from)
 	session.CreatedAt, session.ExpiresAt = fromMillis(createdAt), fromMillis(expiresAt)
 	return session, nil
 }
@@ -135,7 +154,7 @@ func (s *Store) ExtendSession(ctx context.Context, secret fleet.Hash, expires ti
 
 // DeleteSession implements [fleet.Store].
 func (s *Store) DeleteSession(ctx context.Context, secret fleet.Hash) error {
-	_, err := s.exec(ctx, "DELETE FROM sessions WHERE secret = ?", secret[:])
+	_, err := s.exec(ctx, "DELETE FROM sessions WHERE secret = (SELECT coalesce(parent, secret) FROM sessions WHERE secret = ?)", secret[:])
 	return err
 }
 

@@ -147,7 +147,7 @@ func (s *Store) SetPassword(ctx context.Context, id, password string, keep fleet
 			return errors.Join(err, noUser(id))
 		}
 		for _, query := range []string{
-			"DELETE FROM sessions WHERE user_id = ?1 AND secret <> ?2",
+			"DELETE FROM sessions WHERE user_id = ?1 AND secret <> ?2 AND secret IS NOT (SELECT parent FROM sessions WHERE secret = ?2)",
 			"UPDATE sessions SET resets_password = 0 WHERE user_id = ?1 AND secret = ?2",
 			"DELETE FROM login_codes WHERE user_id = ?1",
 		} {

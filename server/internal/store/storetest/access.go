@@ -110,6 +110,49 @@ func testSession(t *testing.T, s fleet.Store) {
 	wantCode(t, s.ExtendSession(t.Context(), hash(1), now), fleet.NotFound)
 }
 
+func testSessionOfApplication(t *testing.T, s fleet.Store) {
+	hour := now.Add(time.Hour)
+	browser := hash(1)
+	begin := func() {
+		t.Helper()
+		must(t, s.CreateSession(t.Context(), session(1, hour)))
+		for n := byte(2); n <= 3; n++ {
+			must(t, s.CreateLoginCode(t.Context(), fleet.LoginCode{Secret: hash(n), Actor: "link", Role: fleet.Admin, Parent: &browser, ExpiresAt: hour}))
+		}
+		want := session(4, hour)
+		want.Parent = &browser
+		got, err := s.RedeemLoginCode(t.Context(), hash(2), session(4, hour))
+		must(t, err)
+		wantSame(t, got, want)
+	}
+	ended := func(n byte) {
+		t.Helper()
+		_, err := s.Session(t.Context(), hash(n))
+		wantCode(t, err, fleet.NotFound)
+	}
+
+	for name, signedOut := range map[string]byte{"in the browser": 1, "in the application": 4} {
+		t.Run(name, func(t *testing.T) {
+			begin()
+			must(t, s.CreateSession(t.Context(), session(6, hour)))
+			must(t, s.DeleteSession(t.Context(), hash(signedOut)))
+			ended(1)
+			ended(4)
+			_, err := s.RedeemLoginCode(t.Context(), hash(3), session(5, hour))
+			wantCode(t, err, fleet.Unauthenticated)
+			_, err = s.Session(t.Context(), hash(6))
+			must(t, err)
+			must(t, s.DeleteSession(t.Context(), hash(6)))
+		})
+	}
+
+	// A code of a session that has ended meanwhile.
+	err := s.CreateLoginCode(t.Context(), fleet.LoginCode{Secret: hash(7), Role: fleet.Admin, Parent: &browser, ExpiresAt: hour})
+	if err == nil {
+		t.Error("a session that does not exist let an application in")
+	}
+}
+
 func testDeleteExpired(t *testing.T, s fleet.Store) {
 	for i, expires := range []time.Time{now, now.Add(time.Millisecond)} {
 		n := byte(1 + i)

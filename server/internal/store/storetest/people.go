@@ -233,6 +233,19 @@ func testSetPassword(t *testing.T, s fleet.Store) {
 	_, err = s.RedeemLoginCode(t.Context(), hash(4), session(5, now.Add(time.Hour)))
 	wantCode(t, err, fleet.Unauthenticated)
 	wantCode(t, s.SetPassword(t.Context(), "3", "$new", hash(1)), fleet.NotFound)
+
+	// From an application, the browser that let it in stays signed in as well.
+	application := session(8, now.Add(time.Hour))
+	application.UserID, application.Parent = "1", new(hash(1))
+	must(t, s.CreateSession(t.Context(), application))
+	must(t, s.SetPassword(t.Context(), "1", "$newer", hash(8)))
+	for _, n := range []byte{1, 8} {
+		_, err = s.Session(t.Context(), hash(n))
+		must(t, err)
+	}
+	must(t, s.SetPassword(t.Context(), "1", "$newest", hash(1)))
+	_, err = s.Session(t.Context(), hash(8))
+	wantCode(t, err, fleet.NotFound)
 }
 
 func testSignInExternal(t *testing.T, s fleet.Store) {

@@ -42,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) fleet.Store) {
 		{"LoginCode", testLoginCode},
 		{"LoginCodeConcurrently", testLoginCodeConcurrently},
 		{"Session", testSession},
+		{"SessionOfApplication", testSessionOfApplication},
 		{"DeleteExpired", testDeleteExpired},
 		{"Credentials", testCredentials},
 		{"JoinTokens", testJoinTokens},

@@ -10,6 +10,7 @@ const actions: Record<string, string> = {
   "sign-in": "Signed in",
   "sign-in-link": "Signed in by a link",
   "sign-in-oidc": "Signed in by the identity provider",
+  authorize: "Let in the application of",
   "sign-out": "Signed out",
   "AgentService.Enroll": "Enrolled",
   "FleetService.UpdateAgent": "Changed",

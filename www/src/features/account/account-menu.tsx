@@ -1,15 +1,14 @@
 "use client";
 
-import { useRef } from "react";
 import { Icon } from "@/components/icon";
 import { Menu, MenuItem, MenuSeparator } from "@/components/menu";
 import { roleTexts, useSelf } from "@/lib/self";
+import { signOut } from "@/lib/session";
 import { isDemo } from "@/lib/transport";
 
 /** Who is signed in, and what that person can do about it. compact is for the bar of phones. */
 export function AccountMenu({ compact, onPassword }: { compact: boolean; onPassword: () => void }) {
   const self = useSelf();
-  const signOut = useRef<HTMLFormElement>(null);
   if (!self.data) return null;
   const { user, role } = self.data;
   const name = user?.name ?? accountName(self.data.name);
@@ -35,25 +34,22 @@ export function AccountMenu({ compact, onPassword }: { compact: boolean; onPassw
     </button>
   );
   return (
-    <>
-      <Menu side={compact ? "bottom" : "top"} align={compact ? "end" : "start"} trigger={trigger}>
-        <p className="px-2 py-1.5 text-xs text-ink-faint">
-          {name}, {roleTexts[role].toLowerCase()}
-        </p>
-        <MenuSeparator />
-        {user ? (
-          <MenuItem icon="edit" onClick={onPassword}>
-            Change the password…
-          </MenuItem>
-        ) : null}
-        {isDemo ? null : (
-          <MenuItem icon="exit" onClick={() => signOut.current?.submit()}>
-            Sign out
-          </MenuItem>
-        )}
-      </Menu>
-      {isDemo ? null : <form ref={signOut} method="post" action="/logout" hidden />}
-    </>
+    <Menu side={compact ? "bottom" : "top"} align={compact ? "end" : "start"} trigger={trigger}>
+      <p className="px-2 py-1.5 text-xs text-ink-faint">
+        {name}, {roleTexts[role].toLowerCase()}
+      </p>
+      <MenuSeparator />
+      {user ? (
+        <MenuItem icon="edit" onClick={onPassword}>
+          Change the password…
+        </MenuItem>
+      ) : null}
+      {isDemo ? null : (
+        <MenuItem icon="exit" onClick={() => void signOut()}>
+          Sign out
+        </MenuItem>
+      )}
+    </Menu>
   );
 }
 
