@@ -9,11 +9,23 @@ import (
 type Registrar struct {
 	store Store
 	now   func() time.Time
+	// enrolling has a place for each enrolment under way.
+	enrolling chan struct{}
 }
+
+// Each enrolment is a transaction, and all of them wait for one writer. When a
+// whole fleet enrols at once, a longer queue would keep each for longer than its
+// agent waits, and hardly any would succeed.
+const (
+	maxEnrolling = 32
+	// enrollWait is how long an enrolment waits for its place. Agents wait for
+	// ten seconds.
+	enrollWait = 2 * time.Second
+)
 
 // NewRegistrar returns a registrar over a store; now is the clock.
 func NewRegistrar(store Store, now func() time.Time) *Registrar {
-	return &Registrar{store: store, now: now}
+	return &Registrar{store: store, now: now, enrolling: make(chan struct{}, maxEnrolling)}
 }
 
 // Enroll takes a new agent in, or one for which the token was made again. The
@@ -22,7 +34,8 @@ func NewRegistrar(store Store, now func() time.Time) *Registrar {
 // let the agent in.
 //
 // Unauthenticated: the token is unknown, used up or expired. Invalid: a fact is
-// out of bounds. Limit: there are [MaxAgents].
+// out of bounds. Limit: there are [MaxAgents]. Unavailable: too many enrol at
+// this moment.
 func (r *Registrar) Enroll(ctx context.Context, token Secret, host HostFacts) (Agent, JoinToken, Secret, error) {
 	token = token.WithoutPin()
 	if !token.hasForm(joinPrefix) {
@@ -31,6 +44,16 @@ func (r *Registrar) Enroll(ctx context.Context, token Secret, host HostFacts) (A
 	}
 	if err := host.Validate(); err != nil {
 		return Agent{}, JoinToken{}, "", err
+	}
+	timeout := time.NewTimer(enrollWait)
+	defer timeout.Stop()
+	select {
+	case r.enrolling <- struct{}{}:
+		defer func() { <-r.enrolling }()
+	case <-timeout.C:
+		return Agent{}, JoinToken{}, "", Errorf(Unavailable, "too many agents enrol at this moment: try again in some seconds")
+	case <-ctx.Done():
+		return Agent{}, JoinToken{}, "", ctx.Err()
 	}
 	credential := newSecret(agentPrefix)
 	agent, used, err := r.store.EnrollAgent(ctx, token.hash(), Agent{
