@@ -8,6 +8,9 @@ MAKEFLAGS += --no-print-directory
 
 export NEXT_TELEMETRY_DISABLED := 1
 export CGO_ENABLED ?= 0
+# For all that is compiled, so that programs, tests and checks share what they have
+# of the same packages.
+export GOFLAGS ?= -trimpath
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -s -w -X sonde.dev/sonde/internal/buildinfo.version=$(VERSION)
@@ -27,10 +30,10 @@ help: ## list the targets
 build: bin/sonde bin/sonde-agent ## build bin/sonde (with the web application in it) and bin/sonde-agent
 
 bin/sonde: $(GO_SOURCES) www/out/.built
-	go build -tags embedweb -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/sonde
+	go build -tags embedweb -ldflags '$(LDFLAGS)' -o $@ ./cmd/sonde
 
 bin/sonde-agent: $(GO_SOURCES)
-	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/sonde-agent
+	go build -ldflags '$(LDFLAGS)' -o $@ ./cmd/sonde-agent
 
 www/out/.built: www/node_modules/.installed $(WEB_SOURCES)
 	cd www && npm run --silent build

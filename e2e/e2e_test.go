@@ -38,7 +38,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	build := exec.Command("go", "build", "-o", dir, "sonde.dev/sonde/cmd/sonde", "sonde.dev/sonde/cmd/sonde-agent")
+	build := exec.Command("go", "build", "-trimpath", "-o", dir, "sonde.dev/sonde/cmd/sonde", "sonde.dev/sonde/cmd/sonde-agent")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the programs: %v\n%s", err, out)

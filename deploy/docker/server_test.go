@@ -29,7 +29,7 @@ type server struct {
 func startServer(t *testing.T, dir, address string) *server {
 	t.Helper()
 	program := filepath.Join(dir, "sonde")
-	build := exec.Command("go", "build", "-o", program, "sonde.dev/sonde/cmd/sonde")
+	build := exec.Command("go", "build", "-trimpath", "-o", program, "sonde.dev/sonde/cmd/sonde")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the server: %v\n%s", err, out)

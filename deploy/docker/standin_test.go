@@ -131,6 +131,9 @@ func golangStandIn(s *standIn) error {
 	if err := s.modules("/goproxy"); err != nil {
 		return err
 	}
+	if err := s.compiled("/go/cache"); err != nil {
+		return err
+	}
 	if err := s.file("/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/certs/ca-certificates.crt"); err != nil {
 		return err
 	}

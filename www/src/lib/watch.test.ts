@@ -1,3 +1,5 @@
+// @vitest-environment jsdom
+
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeWatch } from "./testing/fake-watch";
