@@ -52,6 +52,9 @@ type Config struct {
 	// PublicURL is what people put before the path of a page; empty: made from
 	// Listen.
 	PublicURL string
+	// TrustedProxies are the addresses and networks of balancers and proxies before
+	// the server, which are believed when they say for whom they come.
+	TrustedProxies []string
 	// WebOrigins are the origins from which the web application may come, beside
 	// the server's own: that of a static host, "https://sonde.example".
 	WebOrigins []string
@@ -144,6 +147,9 @@ func (c Config) Check() error {
 		if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			wrong("public-url", "%q is not a URL such as https://sonde.example", c.PublicURL)
 		}
+	}
+	if _, err := parseProxies(c.TrustedProxies); err != nil {
+		wrong("trusted-proxies", "%w", err)
 	}
 	for _, origin := range c.WebOrigins {
 		if err := checkOrigin(origin); err != nil {

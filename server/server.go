@@ -46,6 +46,7 @@ type Server struct {
 	config   Config
 	log      *slog.Logger
 	listener net.Listener
+	proxies  proxies
 	http     *http.Server
 	url      string
 
@@ -93,6 +94,9 @@ func New(ctx context.Context, c Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.url = s.publicURL()
+	if s.proxies, err = parseProxies(c.TrustedProxies); err != nil {
+		return nil, err
+	}
 	if s.control, s.cluster, err = openStore(ctx, c); err != nil {
 		return nil, err
 	}
@@ -168,7 +172,7 @@ func (s *Server) assemble(ctx context.Context, metrics *prometheus.Registry) err
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
 	s.http = &http.Server{
-		Handler:           handler,
+		Handler:           s.proxies.handler(handler),
 		Protocols:         protocols,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
@@ -229,11 +233,15 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 func (s *Server) serve() error {
+	incoming, err := s.proxies.listener(s.listener)
+	if err != nil {
+		return err
+	}
 	if s.certificate != nil {
 		s.http.TLSConfig = certificate.Config(s.certificate)
-		return s.http.ServeTLS(s.listener, "", "")
+		return s.http.ServeTLS(incoming, "", "")
 	}
-	return s.http.Serve(s.listener)
+	return s.http.Serve(incoming)
 }
 
 // drain ends all streams and waits for what is under way.

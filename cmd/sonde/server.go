@@ -44,6 +44,7 @@ variable, a variable over the file.`,
 	fs.StringVar(&config.TLSKey, "tls-key", "", "PEM `file` of its key")
 	fs.StringSliceVar(&config.TLSNames, "tls-names", nil, "further host `names` and addresses in a certificate of the server's own authority")
 	fs.StringVar(&config.PublicURL, "public-url", "", "`URL` under which people reach the server (default made from --listen)")
+	fs.StringSliceVar(&config.TrustedProxies, "trusted-proxies", nil, "`addresses` and networks of proxies that are believed when they say for whom they come, by the PROXY protocol or X-Forwarded-For")
 	fs.StringSliceVar(&config.WebOrigins, "web-origins", nil, "`origins` of static hosts that have the web application too, such as https://sonde.example")
 	fs.DurationVar(&config.Retention, "retention", 30*24*time.Hour, "how long samples are kept as they were taken")
 	fs.DurationVar(&config.RetentionMinutes, "retention-1m", 180*24*time.Hour, "how long they are kept rolled up by the minute, never shorter than that; 0s for not at all")

@@ -26,6 +26,7 @@ func TestCluster(t *testing.T) {
 	ids := s.up(t)
 	s.awaitValue(t, "count(node_memory_MemTotal_bytes)", func(v float64) bool { return v == 3 })
 	p.checkPublished(t)
+	p.checkAddresses(t, s)
 
 	// The balancer counts connections, so that no server has all agents.
 	var most string
@@ -130,6 +131,21 @@ func (p *project) sessions(t *testing.T, s *server, service string) float64 {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// checkAddresses checks that servers know from where agents come, though all come
+// by way of the balancer.
+func (p *project) checkAddresses(t *testing.T, s *server) {
+	t.Helper()
+	var log struct{ Entries []struct{ Address string } }
+	s.request(t, http.MethodPost, "/sonde.v1.AccessService/ListAuditEntries", `{"search": "AgentService.Enroll"}`, &log)
+	seen := make(map[string]bool)
+	for _, entry := range log.Entries {
+		seen[entry.Address] = true
+	}
+	if len(seen) != 3 {
+		t.Errorf("three agents enrolled from %v", seen)
+	}
 }
 
 // checkPublished checks that nothing but the balancer's port is to be reached

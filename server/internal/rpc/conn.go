@@ -27,6 +27,10 @@ func keepAlive(ctx context.Context, config net.KeepAliveConfig) {
 	if over, ok := c.(*tls.Conn); ok {
 		c = over.NetConn()
 	}
+	// Of a proxy that speaks the PROXY protocol it is the way to the proxy.
+	if wrapped, ok := c.(interface{ Raw() net.Conn }); ok {
+		c = wrapped.Raw()
+	}
 	if c, ok := c.(*net.TCPConn); ok {
 		_ = c.SetKeepAliveConfig(config)
 	}
