@@ -1,11 +1,11 @@
 import { expect, type Page, test } from "@playwright/test";
-import { expectNoViolations, looks } from "./checks";
+import { devices, expectNoViolations } from "./checks";
 
 const tab = (page: Page, name: string) => page.getByRole("tab", { name });
 
-for (const { name, ...use } of looks) {
+for (const { name, viewport } of devices) {
   test.describe(name, () => {
-    test.use(use);
+    test.use({ viewport });
 
     test("who has access has no axe violations", async ({ page }) => {
       await page.goto("/access");

@@ -1,5 +1,5 @@
 import { expect, type Page, test } from "@playwright/test";
-import { canvas, column, expectNoViolations, looks, picture } from "./checks";
+import { canvas, column, devices, expectNoViolations, picture } from "./checks";
 
 /** Waits until a chart shows more than its axes. */
 async function drawn(page: Page, chart: string) {
@@ -28,9 +28,9 @@ async function openProbe(page: Page, kind: string) {
   await expect(page.getByRole("figure", { name: "Answers" })).toBeVisible();
 }
 
-for (const { name, ...look } of looks) {
+for (const { name, viewport } of devices) {
   test.describe(name, () => {
-    test.use(look);
+    test.use({ viewport });
 
     test("a host's page is drawn and has no axe violations", async ({ page }) => {
       await openHost(page);

@@ -1,59 +1,46 @@
-import AxeBuilder from "@axe-core/playwright";
 import { expect, type Page, test } from "@playwright/test";
-
-const sizes = [
-  { name: "wide", width: 1440, height: 900 },
-  { name: "phone", width: 390, height: 844 },
-];
+import { devices, expectNoViolations } from "./checks";
 
 async function open(page: Page, path = "/config") {
   await page.goto(path);
   await expect(page.getByRole("region", { name: "Rollout" })).toBeVisible();
 }
 
-async function expectNoViolations(page: Page, width: number) {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  expect(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).join(", ")}`)).toEqual([]);
-  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
-}
+for (const { name, viewport } of devices) {
+  test.describe(name, () => {
+    test.use({ viewport });
 
-for (const colorScheme of ["light", "dark"] as const) {
-  for (const { name, width, height } of sizes) {
-    test.describe(`${colorScheme}, ${name}`, () => {
-      test.use({ colorScheme, viewport: { width, height } });
-
-      test("the configuration has no axe violations", async ({ page }) => {
-        await open(page);
-        await expectNoViolations(page, width);
-        await page.getByRole("button", { name: /^everywhere/ }).click();
-        await page.getByLabel("Interval of cpu").fill("1ms");
-        await page.getByRole("button", { name: "Add a probe" }).click();
-        await page.getByLabel("Kind").last().selectOption("dns");
-        await expect(page.getByText("to be mended first")).toBeVisible();
-        await expectNoViolations(page, width);
-        await page.getByRole("button", { name: "Remove probe", exact: true }).click();
-        await page.getByLabel("Interval of cpu").fill("100ms");
-        await page.getByRole("button", { name: "Review and apply" }).click();
-        await page.getByText("Some first, then the rest").click();
-        await expect(page.getByRole("dialog").getByText("24 of 24 agents would change.")).toBeVisible();
-        await expectNoViolations(page, width);
-        await page.getByText("All agents at once").click();
-        await page.getByRole("button", { name: "Apply", exact: true }).click();
-        await expect(page.getByRole("dialog")).toHaveCount(0);
-        await expect(page.getByText("2 agents refuse")).toBeVisible();
-        await expectNoViolations(page, width);
-        await page.getByRole("tab", { name: "Agents" }).click();
-        await page.getByRole("button", { name: /^db-fra-01/ }).click();
-        await expect(page.getByRole("table")).toBeVisible();
-        await expectNoViolations(page, width);
-        await page.getByRole("tab", { name: "History" }).click();
-        await expectNoViolations(page, width);
-        await page.getByRole("button", { name: "Show revision 2" }).click();
-        await expect(page.getByText("From here to revision 6")).toBeVisible();
-        await expectNoViolations(page, width);
-      });
+    test("the configuration has no axe violations", async ({ page }) => {
+      await open(page);
+      await expectNoViolations(page);
+      await page.getByRole("button", { name: /^everywhere/ }).click();
+      await page.getByLabel("Interval of cpu").fill("1ms");
+      await page.getByRole("button", { name: "Add a probe" }).click();
+      await page.getByLabel("Kind").last().selectOption("dns");
+      await expect(page.getByText("to be mended first")).toBeVisible();
+      await expectNoViolations(page);
+      await page.getByRole("button", { name: "Remove probe", exact: true }).click();
+      await page.getByLabel("Interval of cpu").fill("100ms");
+      await page.getByRole("button", { name: "Review and apply" }).click();
+      await page.getByText("Some first, then the rest").click();
+      await expect(page.getByRole("dialog").getByText("24 of 24 agents would change.")).toBeVisible();
+      await expectNoViolations(page);
+      await page.getByText("All agents at once").click();
+      await page.getByRole("button", { name: "Apply", exact: true }).click();
+      await expect(page.getByRole("dialog")).toHaveCount(0);
+      await expect(page.getByText("2 agents refuse")).toBeVisible();
+      await expectNoViolations(page);
+      await page.getByRole("tab", { name: "Agents" }).click();
+      await page.getByRole("button", { name: /^db-fra-01/ }).click();
+      await expect(page.getByRole("table")).toBeVisible();
+      await expectNoViolations(page);
+      await page.getByRole("tab", { name: "History" }).click();
+      await expectNoViolations(page);
+      await page.getByRole("button", { name: "Show revision 2" }).click();
+      await expect(page.getByText("From here to revision 6")).toBeVisible();
+      await expectNoViolations(page);
     });
-  }
+  });
 }
 
 test.describe("wide", () => {

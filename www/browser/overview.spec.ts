@@ -1,5 +1,5 @@
 import { expect, type Page, test } from "@playwright/test";
-import { expectNoViolations, looks } from "./checks";
+import { devices, expectNoViolations } from "./checks";
 
 /** Opens the overview and waits until it can be used. */
 async function open(page: Page, path = "/") {
@@ -7,9 +7,9 @@ async function open(page: Page, path = "/") {
   await expect(page.getByText("cache-ams-01").filter({ visible: true }).first()).toBeVisible();
 }
 
-for (const { name, ...look } of looks) {
+for (const { name, viewport } of devices) {
   test.describe(name, () => {
-    test.use(look);
+    test.use({ viewport });
 
     test("the overview has no axe violations", async ({ page }) => {
       await open(page);

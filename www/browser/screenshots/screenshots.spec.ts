@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { expect, type Page, test } from "@playwright/test";
-import { looks } from "../checks";
+import { devices, themes } from "../checks";
 
 const folder = resolve(import.meta.dirname, "../../../docs/img");
 const most = 250_000;
@@ -21,10 +21,12 @@ async function picture(page: Page, name: string, at = still) {
   expect(statSync(path).size, path).toBeLessThan(most);
 }
 
-for (const { name: look, ...use } of looks) {
-  const suffix = look.replace(", ", "-");
-  test.describe(look, () => {
-    test.use({ ...use, timezoneId: "UTC", locale: "en-GB" });
+for (const [colorScheme, { name, viewport }] of themes.flatMap((theme) =>
+  devices.map((device) => [theme, device] as const),
+)) {
+  const suffix = `${colorScheme}-${name}`;
+  test.describe(suffix, () => {
+    test.use({ colorScheme, viewport, timezoneId: "UTC", locale: "en-GB" });
     test.beforeEach(async ({ page }) => {
       await page.clock.install({ time: start });
       await page.goto("/");
@@ -43,6 +45,26 @@ for (const { name: look, ...use } of looks) {
         page.getByRole("figure", { name: "CPU by mode" }).or(page.getByText("resolver")).first(),
       ).toBeVisible();
       await picture(page, `host-${suffix}`);
+    });
+
+    test("time range", async ({ page }) => {
+      await page.goto("/latency?from=now-1h");
+      await expect(page.getByRole("rowheader").first()).toBeVisible();
+      await page.getByRole("button", { name: "Time range: Last 1h" }).click();
+      await expect(page.getByRole("button", { name: "Last 365d" })).toBeVisible();
+      await picture(page, `range-${suffix}`);
+    });
+
+    test("configuration", async ({ page }) => {
+      await page.goto("/config");
+      await expect(page.getByRole("tabpanel", { name: "Policies" })).toBeVisible();
+      await picture(page, `config-${suffix}`);
+    });
+
+    test("access", async ({ page }) => {
+      await page.goto("/access");
+      await expect(page.getByRole("table", { name: "Users" })).toBeVisible();
+      await picture(page, `access-${suffix}`);
     });
 
     test("a host with a gap", async ({ page }) => {

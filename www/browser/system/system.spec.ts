@@ -1,5 +1,5 @@
 import { expect, type Page, test } from "@playwright/test";
-import { canvas, column, expectNoViolations, looks, picture } from "../checks";
+import { canvas, column, devices, expectNoViolations, picture } from "../checks";
 import { Sonde } from "./sonde";
 
 let sonde: Sonde;
@@ -97,9 +97,9 @@ test("open pages learn that their host was removed, and that somebody signed out
   await expect(page.getByLabel("Password", { exact: true })).toBeVisible();
 });
 
-for (const { name, ...look } of looks) {
+for (const { name, viewport } of devices) {
   test.describe(name, () => {
-    test.use(look);
+    test.use({ viewport });
 
     test("no page has axe violations", async ({ page }) => {
       const { link } = await sonde.startServer();
