@@ -3,10 +3,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-before=$(find proto/gen www/src/gen -type f -exec sha256sum {} + | sort)
-www/node_modules/.bin/buf generate
-after=$(find proto/gen www/src/gen -type f -exec sha256sum {} + | sort)
-if [[ $before != "$after" ]]; then
-  echo 'proto/gen or www/src/gen was not current; it is now: look at the change and commit it' >&2
-  exit 1
-fi
+made=$(mktemp -d "${TMPDIR:-/tmp}/sonde-generated-XXXXXX")
+trap 'rm -rf "$made"' EXIT
+www/node_modules/.bin/buf generate --output "$made"
+for folder in proto/gen www/src/gen; do
+  if ! diff -r "$folder" "$made/$folder"; then
+    echo "$folder is not current: run make generate, look at the change and commit it" >&2
+    exit 1
+  fi
+done

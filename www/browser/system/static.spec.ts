@@ -75,10 +75,10 @@ test("the application of a static host signs in at the server, shows live values
   host.configure(JSON.stringify({ server: sonde.url }));
 
   const page = await context.newPage();
-  await page.goto(`${host.origin}/latency?from=now-5m`);
+  await page.goto(`${host.origin}/latency?from=now-5m#list`);
   await expect(page, "passwords are typed at the server").toHaveURL(new RegExp(`^${sonde.url}/authorize`));
   await signInByToken(page);
-  await expect(page, "back at the page, without a code").toHaveURL(`${host.origin}/latency?from=now-5m`);
+  await expect(page, "back at the page, without a code").toHaveURL(`${host.origin}/latency?from=now-5m#list`);
   await page.getByRole("link", { name: "Overview" }).click();
   await expect(page.getByText("Up", { exact: true })).toBeVisible();
   await expect(page.getByRole("button", { name: "Live" }).filter({ visible: true })).toBeVisible();

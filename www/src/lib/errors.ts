@@ -61,8 +61,9 @@ const reloadedKey = "sonde.signed-out-reload";
 
 /**
  * Loads the page anew when a call was answered with UNAUTHENTICATED: the server
- * then shows its sign-in page, and a page of a static host leaves for it. At most once in 15 s, so that a server that
- * serves pages but refuses calls does not make the browser spin.
+ * then shows its sign-in page, and a page of a static host leaves for it. At most
+ * once in 15 s, so that a server that serves pages but refuses calls does not make
+ * the browser spin.
  */
 export function reloadWhenSignedOut(error: unknown): void {
   if (typeof window === "undefined" || ConnectError.from(error).code !== Code.Unauthenticated) return;

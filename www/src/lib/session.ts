@@ -10,6 +10,7 @@ import { basePath, siteConfig } from "./site-config";
 
 const tokenKey = "sonde.session";
 const verifierKey = "sonde.verifier";
+const fragmentKey = "sonde.fragment";
 
 /**
  * The token of this tab's session at the server of another origin. When there is
@@ -21,7 +22,7 @@ export async function openSession(server: string): Promise<string> {
   if (code) sessionStorage.setItem(tokenKey, await exchange(server, code));
   const token = sessionStorage.getItem(tokenKey);
   if (token) return token;
-  window.location.assign(await signInUrl(server, window.location.href));
+  window.location.assign(await signInUrl(server));
   return new Promise(() => {});
 }
 
@@ -54,11 +55,14 @@ export function bearer(token: string): Interceptor {
   };
 }
 
-/** Takes the server's code out of the address. */
+/** Takes the server's code out of the address, which then is what it was before. */
 function takeCode(): string | null {
   const { hash, pathname, search } = window.location;
   const code = new URLSearchParams(hash.slice(1)).get("code");
-  if (code) window.history.replaceState(window.history.state, "", pathname + search);
+  if (code) {
+    const fragment = sessionStorage.getItem(fragmentKey) ?? "";
+    window.history.replaceState(window.history.state, "", pathname + search + fragment);
+  }
   return code;
 }
 
@@ -74,16 +78,18 @@ async function exchange(server: string, code: string): Promise<string> {
   return token;
 }
 
-/** Where to sign in for a page, with a verifier that this tab keeps. */
-async function signInUrl(server: string, page: string): Promise<string> {
+/** Where to sign in for this page, with a verifier that this tab keeps. */
+async function signInUrl(server: string): Promise<string> {
   if (!window.isSecureContext) {
     throw new ConnectError("signing in at another server needs pages that come by https", Code.FailedPrecondition);
   }
   const verifier = base64url(crypto.getRandomValues(new Uint8Array(32)));
+  const { origin, pathname, search, hash } = window.location;
   sessionStorage.setItem(verifierKey, verifier);
+  sessionStorage.setItem(fragmentKey, hash);
   const challenge = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier));
   const query = new URLSearchParams({
-    redirect_uri: page.replace(/#.*/, ""),
+    redirect_uri: origin + pathname + search,
     code_challenge: base64url(new Uint8Array(challenge)),
     code_challenge_method: "S256",
   });
