@@ -1,6 +1,9 @@
 import AxeBuilder from "@axe-core/playwright";
 import { expect, type Page } from "@playwright/test";
 
+/** The part of a page that a dialog is; what lies behind is the same as without it. */
+export const inDialog = "[role=dialog]";
+
 /** What every page is tried on. */
 export const devices = [
   { name: "wide", viewport: { width: 1440, height: 900 } },
@@ -10,12 +13,12 @@ export const devices = [
 export const themes = ["light", "dark"] as const;
 
 /**
- * Neither axe finds a violation, nor is the page wider than the window. Of the dark theme it looks at
- * contrast alone, which is all that a theme changes.
+ * Neither axe finds a violation in a part of the page, nor is the page wider than the window. Of the dark theme it
+ * looks at contrast alone, which is all that a theme changes.
  */
-export async function expectNoViolations(page: Page) {
+export async function expectNoViolations(page: Page, part = "html") {
   // Pages have no frames, for which else a page is opened each time.
-  const axe = () => new AxeBuilder({ page }).setLegacyMode();
+  const axe = () => new AxeBuilder({ page }).setLegacyMode().include(part);
   await expectNone(page, axe());
   await choose(page, "dark");
   await expectNone(page, axe().withRules("color-contrast"));
