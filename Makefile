@@ -90,11 +90,11 @@ lint-go:
 	go tool -modfile=tools/go.mod staticcheck ./...
 	cd deploy/helm && go vet .
 
-# The real system waits for most of its time. What computes goes beside it and gives
-# way; each of both says what it has done when a part is over.
+# The real system waits for much of its time. What only computes, and watches no
+# clock, goes beside it and gives way; each says what it has done when a part is over.
 .PHONY: test
-test: deps lint-web ## install what is needed and run every test
-	@$(MAKE) --jobs=2 --output-sync=target test-computing test-system
+test: deps lint-web test-go ## install what is needed and run every test
+	@$(MAKE) --jobs=2 --output-sync=target test-beside test-system
 	@echo 'all tests passed'
 
 .PHONY: test-system
@@ -102,12 +102,11 @@ test-system:
 	$(MAKE) test-e2e
 	$(MAKE) test-container
 
-.PHONY: test-computing
-test-computing:
-	nice -n 19 $(MAKE) test-go
+.PHONY: test-beside
+test-beside:
 	nice -n 19 $(MAKE) test-web
-	nice -n 19 $(MAKE) lint-go
 	nice -n 19 $(MAKE) test-helm
+	nice -n 19 $(MAKE) lint-go
 
 .PHONY: deps
 deps: ## install the Debian packages that the tests need (as root), or say which are missing
