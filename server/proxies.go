@@ -39,19 +39,17 @@ func (p proxies) include(a netip.Addr) bool {
 
 // listener has the connections of proxies that speak the PROXY protocol come from
 // whom they say.
-func (p proxies) listener(l net.Listener) (net.Listener, error) {
+func (p proxies) listener(l net.Listener) net.Listener {
 	if len(p) == 0 {
-		return l, nil
+		return l
 	}
-	networks := make([]string, len(p))
-	for i, network := range p {
-		networks[i] = network.String()
+	policy := func(c proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
+		if peer, ok := c.Upstream.(*net.TCPAddr); ok && p.include(peer.AddrPort().Addr()) {
+			return proxyproto.USE, nil
+		}
+		return proxyproto.SKIP, nil
 	}
-	policy, err := proxyproto.PolicyFromRanges(networks, proxyproto.USE, proxyproto.SKIP)
-	if err != nil {
-		return nil, fmt.Errorf("trusted-proxies: %w", err)
-	}
-	return &proxyproto.Listener{Listener: l, ConnPolicy: policy}, nil
+	return &proxyproto.Listener{Listener: l, ConnPolicy: policy}
 }
 
 // handler has requests of proxies that send X-Forwarded-For come from the last one

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -22,16 +21,15 @@ func behind(t *testing.T, trusted ...string) string {
 	s := httptest.NewUnstartedServer(p.handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, r.RemoteAddr)
 	})))
-	if s.Listener, err = p.listener(s.Listener); err != nil {
-		t.Fatal(err)
-	}
+	s.Listener = p.listener(s.Listener)
 	s.Start()
 	t.Cleanup(s.Close)
 	return s.Listener.Addr().String()
 }
 
 // ask sends prefix and a request on a connection of its own, and returns the status
-// and the body of the answer.
+// and the body of the answer. All goes in one write: a server that refuses the
+// first line hangs up, and what came after that would have it reset the connection.
 func ask(t *testing.T, address, prefix string, forwardedFor ...string) (int, string) {
 	t.Helper()
 	c, err := net.Dial("tcp", address)
@@ -39,11 +37,11 @@ func ask(t *testing.T, address, prefix string, forwardedFor ...string) (int, str
 		t.Fatal(err)
 	}
 	defer c.Close()
-	fmt.Fprintf(c, "%sGET / HTTP/1.1\r\nHost: sonde\r\nConnection: close\r\n", prefix)
+	request := prefix + "GET / HTTP/1.1\r\nHost: sonde\r\nConnection: close\r\n"
 	for _, value := range forwardedFor {
-		fmt.Fprintf(c, "X-Forwarded-For: %s\r\n", value)
+		request += "X-Forwarded-For: " + value + "\r\n"
 	}
-	io.WriteString(c, "\r\n")
+	io.WriteString(c, request+"\r\n")
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -233,10 +233,7 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 func (s *Server) serve() error {
-	incoming, err := s.proxies.listener(s.listener)
-	if err != nil {
-		return err
-	}
+	incoming := s.proxies.listener(s.listener)
 	if s.certificate != nil {
 		s.http.TLSConfig = certificate.Config(s.certificate)
 		return s.http.ServeTLS(incoming, "", "")

@@ -5,7 +5,6 @@ package docker
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"regexp"
 	"slices"
@@ -108,17 +107,8 @@ func answers(url string) bool {
 // sessions returns how many agents a server has.
 func (p *project) sessions(t *testing.T, s *server, service string) float64 {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.address(t, service)+":7070/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+s.token)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
+	one := &server{url: "http://" + p.address(t, service) + ":7070", token: s.token}
+	text, _, err := one.send(t, http.MethodGet, "/metrics", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,6 +43,17 @@ func root() string {
 	return dir
 }
 
+// buildPrograms builds programs for this machine into a folder.
+func buildPrograms(t *testing.T, dir string, packages ...string) {
+	t.Helper()
+	build := exec.Command("go", append([]string{"build", "-trimpath", "-o", dir}, packages...)...)
+	build.Dir = root()
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the programs: %v\n%s", err, out)
+	}
+}
+
 func docker(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := run("docker", args...)

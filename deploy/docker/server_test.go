@@ -29,11 +29,7 @@ type server struct {
 func startServer(t *testing.T, dir, address string) *server {
 	t.Helper()
 	program := filepath.Join(dir, "sonde")
-	build := exec.Command("go", "build", "-trimpath", "-o", program, "sonde.dev/sonde/cmd/sonde")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the server: %v\n%s", err, out)
-	}
+	buildPrograms(t, dir, "./cmd/sonde")
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)

@@ -23,12 +23,7 @@ const (
 func TestSystemd(t *testing.T) {
 	bin := t.TempDir()
 	readable(t, bin)
-	build := exec.Command("go", "build", "-trimpath", "-o", bin, "./cmd/sonde", "./cmd/sonde-agent")
-	build.Dir = root()
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the programs: %v\n%s", err, out)
-	}
+	buildPrograms(t, bin, "./cmd/sonde", "./cmd/sonde-agent")
 	if err := importImage(systemdImage, systemdMachine); err != nil {
 		t.Fatal(err)
 	}

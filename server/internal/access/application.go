@@ -64,8 +64,8 @@ func (g *Guard) Authorize() http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		query := r.URL.Query()
 		back, challenge := query.Get("redirect_uri"), query.Get("code_challenge")
-		origin, err := originOf(back)
-		if err != nil || !slices.Contains(g.applications, origin) {
+		origin := originOf(back)
+		if !slices.Contains(g.applications, origin) {
 			g.log.Warn("sign-in for an application refused", "address", address(r), "redirect_uri", back)
 			http.Error(w, "redirect_uri: this server does not know the origin of "+back+": its --web-origins must name it", http.StatusBadRequest)
 			return
@@ -92,16 +92,14 @@ func (g *Guard) Authorize() http.Handler {
 	})
 }
 
-// originOf returns the origin of a page that a browser can be sent to.
-func originOf(page string) (string, error) {
+// originOf returns the origin of a page that a browser can be sent back to with a
+// fragment; empty for what is none.
+func originOf(page string) string {
 	u, err := url.Parse(page)
-	if err != nil {
-		return "", err
+	if err != nil || u.User != nil || u.Fragment != "" {
+		return ""
 	}
-	if u.User != nil || u.Fragment != "" {
-		return "", fleet.Errorf(fleet.Invalid, "redirect_uri: has a user or a fragment")
-	}
-	return u.Scheme + "://" + u.Host, nil
+	return u.Scheme + "://" + u.Host
 }
 
 // Token serves /token, where an application exchanges its code, as code and

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sonde.dev/sonde/server/internal/fleet"
+	"sonde.dev/sonde/server/internal/store/record"
 )
 
 // CreateLoginCode implements [fleet.Store].
@@ -18,7 +19,7 @@ func (s *Store) CreateLoginCode(ctx context.Context, c fleet.LoginCode) error {
 		}
 		_, err := tx.Exec(ctx,
 			"INSERT INTO login_codes (secret, user_id, actor, role, resets_password, parent, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-			c.Secret[:], optional(c.UserID), text(c.Actor), c.Role, c.ResetsPassword, parent(c.Parent), moment(c.ExpiresAt))
+			c.Secret[:], optional(c.UserID), text(c.Actor), c.Role, c.ResetsPassword, record.EncodeHash(c.Parent), moment(c.ExpiresAt))
 		return err
 	})
 }
@@ -40,21 +41,6 @@ func enabled(ctx context.Context, tx pgx.Tx, id string) error {
 	return err
 }
 
-// parent is how the secret of a parent is stored: NULL for none.
-func parent(secret *fleet.Hash) []byte {
-	if secret == nil {
-		return nil
-	}
-	return secret[:]
-}
-
-func fromParent(secret []byte) *fleet.Hash {
-	if secret == nil {
-		return nil
-	}
-	return new(fleet.Hash(secret))
-}
-
 // RedeemLoginCode implements [fleet.Store].
 func (s *Store) RedeemLoginCode(ctx context.Context, code fleet.Hash, session fleet.Session) (stored fleet.Session, err error) {
 	err = s.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
@@ -73,7 +59,7 @@ func (s *Store) RedeemLoginCode(ctx context.Context, code fleet.Hash, session fl
 		if err != nil {
 			return err
 		}
-		wanted.UserID, wanted.Parent = fromOptional(id), fromParent(from)
+		wanted.UserID, wanted.Parent = fromOptional(id), record.DecodeHash(from)
 		if err := insertSession(ctx, tx, wanted); err != nil {
 			return err
 		}
@@ -100,7 +86,7 @@ func insertSession(ctx context.Context, tx pgx.Tx, session fleet.Session) error 
 		INSERT INTO sessions (secret, id, user_id, actor, role, resets_password, parent, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 		session.Secret[:], session.ID, optional(session.UserID), text(session.Actor), session.Role, session.ResetsPassword,
-		parent(session.Parent), moment(session.CreatedAt), moment(session.ExpiresAt))
+		record.EncodeHash(session.Parent), moment(session.CreatedAt), moment(session.ExpiresAt))
 	if err != nil || session.UserID == "" {
 		return err
 	}
@@ -126,7 +112,7 @@ func scanSession(row pgx.Row) (fleet.Session, error) {
 	if err != nil {
 		return fleet.Session{}, err
 	}
-	session.Secret, session.UserID, session.Parent = fleet.Hash(secret), fromOptional(id), fromParent(from)
+	session.Secret, session.UserID, session.Parent = fleet.Hash(secret), fromOptional(id), record.DecodeHash(from)
 	session.CreatedAt, session.ExpiresAt = fromMoment(createdAt), fromMoment(expiresAt)
 	return session, nil
 }

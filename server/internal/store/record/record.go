@@ -1,5 +1,5 @@
-// Package record has the JSON that the columns of a database hold. It outlives
-// the types of the program, and is the same in every database.
+// Package record has what the columns of every database hold alike: JSON, which
+// outlives the types of the program, and secrets that may be missing.
 package record
 
 import (
@@ -9,6 +9,22 @@ import (
 
 	"sonde.dev/sonde/server/internal/fleet"
 )
+
+// EncodeHash is how a secret that may be missing is stored: NULL for nil.
+func EncodeHash(h *fleet.Hash) []byte {
+	if h == nil {
+		return nil
+	}
+	return h[:]
+}
+
+// DecodeHash returns what EncodeHash stored.
+func DecodeHash(column []byte) *fleet.Hash {
+	if column == nil {
+		return nil
+	}
+	return new(fleet.Hash(column))
+}
 
 // host is the form of [fleet.HostFacts] in the database, which outlives the
 // one in the program.

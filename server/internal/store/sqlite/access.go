@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sonde.dev/sonde/server/internal/fleet"
+	"sonde.dev/sonde/server/internal/store/record"
 )
 
 // CreateLoginCode implements [fleet.Store].
@@ -17,7 +18,7 @@ func (s *Store) CreateLoginCode(ctx context.Context, c fleet.LoginCode) error {
 		}
 		_, err := tx.ExecContext(ctx,
 			"INSERT INTO login_codes (secret, user_id, actor, role, resets_password, parent, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-			c.Secret[:], userID(c.UserID), c.Actor, c.Role, c.ResetsPassword, parent(c.Parent), millis(c.ExpiresAt))
+			c.Secret[:], userID(c.UserID), c.Actor, c.Role, c.ResetsPassword, record.EncodeHash(c.Parent), millis(c.ExpiresAt))
 		return err
 	})
 }
@@ -42,21 +43,6 @@ func enabled(ctx context.Context, tx *sql.Tx, id string) error {
 // userID is how the id of a user is stored: NULL for nobody.
 func userID(id string) sql.NullString { return sql.NullString{String: id, Valid: id != ""} }
 
-// parent is how the secret of a parent is stored: NULL for none.
-func parent(secret *fleet.Hash) []byte {
-	if secret == nil {
-		return nil
-	}
-	return secret[:]
-}
-
-func fromParent(secret []byte) *fleet.Hash {
-	if secret == nil {
-		return nil
-	}
-	return new(fleet.Hash(secret))
-}
-
 // RedeemLoginCode implements [fleet.Store].
 func (s *Store) RedeemLoginCode(ctx context.Context, code fleet.Hash, session fleet.Session) (fleet.Session, error) {
 	err := s.tx(ctx, func(tx *sql.Tx) error {
@@ -74,7 +60,7 @@ func (s *Store) RedeemLoginCode(ctx context.Context, code fleet.Hash, session fl
 		if err != nil {
 			return err
 		}
-		session.UserID, session.Parent = id.String, fromParent(from)
+		session.UserID, session.Parent = id.String, record.DecodeHash(from)
 		if err := insertSession(ctx, tx, session); err != nil {
 			return err
 		}
@@ -101,7 +87,7 @@ func insertSession(ctx context.Context, tx *sql.Tx, session fleet.Session) error
 		INSERT INTO sessions (secret, id, user_id, actor, role, resets_password, parent, created_at, expires_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		session.Secret[:], session.ID, userID(session.UserID), session.Actor, session.Role, session.ResetsPassword,
-		parent(session.Parent), millis(session.CreatedAt), millis(session.ExpiresAt))
+		record.EncodeHash(session.Parent), millis(session.CreatedAt), millis(session.ExpiresAt))
 	if err != nil || session.UserID == "" {
 		return err
 	}
@@ -127,7 +113,7 @@ func scanSession(row scanner) (fleet.Session, error) {
 	if err != nil {
 		return fleet.Session{}, err
 	}
-	session.Secret, session.UserID, session.Parent = fleet.Hash(secret), id.String, fromParent(from)
+	session.Secret, session.UserID, session.Parent = fleet.Hash(secret), id.String, record.DecodeHash(from)
 	session.CreatedAt, session.ExpiresAt = fromMillis(createdAt), fromMillis(expiresAt)
 	return session, nil
 }
