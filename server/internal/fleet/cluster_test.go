@@ -70,6 +70,43 @@ func TestRolloutNeedsLease(t *testing.T) {
 	want(4, fleet.RolloutRunning, 1)
 }
 
+// unheard gives the lease in an answer that the server is no longer there to hear.
+type unheard struct {
+	shared
+	asked    chan struct{}
+	released bool
+}
+
+func (u *unheard) Lease(ctx context.Context, _ string, _ time.Duration) (bool, error) {
+	close(u.asked)
+	<-ctx.Done()
+	return false, ctx.Err()
+}
+
+func (u *unheard) Release(context.Context, string) error {
+	u.released = true
+	return nil
+}
+
+// A server that ends gives back the lease that it may have been given meanwhile.
+func TestLeaseUnheardIsGivenBack(t *testing.T) {
+	h := newHerd(t, 1)
+	cluster := &unheard{asked: make(chan struct{})}
+	steering, err := fleet.NewSharedSteering(t.Context(), h.store, cluster, time.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	go func() {
+		<-cluster.asked
+		end()
+	}()
+	steering.Run(ctx)
+	if !cluster.released {
+		t.Error("the lease is still held")
+	}
+}
+
 // fenced is a store in which agents have their sessions with other servers.
 type fenced struct{ fleet.Store }
 

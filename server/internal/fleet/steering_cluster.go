@@ -60,14 +60,14 @@ func (s *Steering) askForLease(ctx context.Context) (bool, error) {
 }
 
 // resign gives the lease back, so that another server need not wait for its end.
+// The store may have given it in an answer that this server no longer heard.
 func (s *Steering) resign(ctx context.Context) {
-	s.mu.Lock()
-	led := s.cluster.Shared() && s.leads()
-	s.leadUntil = time.Time{}
-	s.mu.Unlock()
-	if !led {
+	if !s.cluster.Shared() {
 		return
 	}
+	s.mu.Lock()
+	s.leadUntil = time.Time{}
+	s.mu.Unlock()
 	if err := s.cluster.Release(ctx, rolloutLease); err != nil {
 		s.log.Warn("giving back the lease of rollouts", "error", err)
 	}
