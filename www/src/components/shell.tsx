@@ -57,15 +57,28 @@ export function Shell({ account, children }: { account: (compact: boolean) => Re
   );
 }
 
-function useIsCurrent(): (href: string) => boolean {
+/** How long the first page has the browser and the server to itself. */
+const readAheadMs = 3_000;
+
+/** A link to a page, which is read ahead: it then opens at once, even while the server is away. */
+function PageLink({ href, className, children }: { href: string; className: string; children: ReactNode }) {
   const path = usePathname();
-  return (href) => (href === "/" ? path === "/" : path.startsWith(href));
+  const current = href === "/" ? path === "/" : path.startsWith(href);
+  const [ahead, setAhead] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setAhead(true), readAheadMs);
+    return () => clearTimeout(timer);
+  }, []);
+  return (
+    <Link href={href} prefetch={ahead ? null : false} aria-current={current ? "page" : undefined} className={className}>
+      {children}
+    </Link>
+  );
 }
 
 type Parts = { onSearch: () => void; onHelp: () => void; account: ReactNode };
 
 function Sidebar({ onSearch, onHelp, account }: Parts) {
-  const isCurrent = useIsCurrent();
   const self = useSelf();
   return (
     <aside className="fixed inset-y-0 left-0 z-30 hidden w-52 flex-col border-r border-line bg-surface wide:flex">
@@ -87,15 +100,14 @@ function Sidebar({ onSearch, onHelp, account }: Parts) {
       </div>
       <nav aria-label="Main" className="flex flex-1 flex-col gap-0.5 px-3">
         {pagesFor(self.data?.role).map((page) => (
-          <Link
+          <PageLink
             key={page.href}
             href={page.href}
-            aria-current={isCurrent(page.href) ? "page" : undefined}
             className="flex h-8 items-center gap-2.5 rounded-md px-2 font-medium text-ink-soft hover:bg-hover hover:text-ink aria-[current=page]:bg-hover aria-[current=page]:text-ink"
           >
             <Icon name={page.icon} />
             {page.name}
-          </Link>
+          </PageLink>
         ))}
       </nav>
       <div className="flex flex-col gap-1 border-t border-line p-3">
@@ -134,7 +146,6 @@ function TopBar({ onSearch, account }: Pick<Parts, "onSearch" | "account">) {
 }
 
 function BottomBar({ onHelp }: Pick<Parts, "onHelp">) {
-  const isCurrent = useIsCurrent();
   const self = useSelf();
   const { theme = "system", setTheme } = useTheme();
   const tab =
@@ -145,10 +156,10 @@ function BottomBar({ onHelp }: Pick<Parts, "onHelp">) {
       className="fixed inset-x-0 bottom-0 z-30 flex h-14 border-t border-line bg-surface pb-[env(safe-area-inset-bottom)] wide:hidden"
     >
       {pagesFor(self.data?.role).map((page) => (
-        <Link key={page.href} href={page.href} aria-current={isCurrent(page.href) ? "page" : undefined} className={tab}>
+        <PageLink key={page.href} href={page.href} className={tab}>
           <Icon name={page.icon} />
           {page.name}
-        </Link>
+        </PageLink>
       ))}
       <Menu
         side="top"

@@ -125,7 +125,7 @@ class Group {
 
   add(subscription: Subscription): () => void {
     this.#subscriptions.add(subscription);
-    this.#schedule(coalesceMs);
+    this.#schedule(this.#streams.length === 0 ? 0 : coalesceMs);
     return () => {
       if (this.#subscriptions.delete(subscription)) this.#schedule(lingerMs);
     };

@@ -1,7 +1,7 @@
 "use client";
 
 import { parseAsString, useQueryState } from "nuqs";
-import { useMemo, useRef, useState } from "react";
+import { useDeferredValue, useMemo, useRef, useState } from "react";
 import { Button, IconButton } from "@/components/button";
 import { inputLook } from "@/components/field";
 import { useHotkeys } from "@/components/hotkeys";
@@ -28,9 +28,12 @@ import { Summary } from "./summary";
 /** All hosts at a glance. */
 export function Overview() {
   const agents = useAgents();
+  // The server works on the first values while so many rows are drawn.
+  const hosts = useDeferredValue(agents.data);
   const store = useMetricsStore(agents.data?.length);
-  const histories = useCpuHistories((agents.data?.length ?? 0) > 0);
   const metrics = useCalmMetrics(store);
+  // After the newest values, which the server has to find first.
+  const histories = useCpuHistories(metrics.size > 0);
   const [filter, setFilter] = useQueryState("q", parseAsString.withDefault("").withOptions({ throttleMs: 200 }));
   const [sort, setSort] = useQueryState("sort", parseAsString.withDefault("name"));
   const [action, setAction] = useState<AgentAction | null>(null);
@@ -38,7 +41,7 @@ export function Overview() {
   const addHost = useAddHost();
   const canSteer = useCanSteer();
 
-  const shown = useMemo(() => filterAgents(agents.data ?? [], filter), [agents.data, filter]);
+  const shown = useMemo(() => filterAgents(hosts ?? [], filter), [hosts, filter]);
   const rows = useMemo<Row[]>(
     () => shown.map((agent) => ({ agent, metrics: metrics.get(agent.id) })),
     [shown, metrics],
@@ -92,13 +95,13 @@ export function Overview() {
               <>
                 <div className="px-4 wide:px-6">
                   <Summary
-                    agents={agents.data}
+                    agents={hosts}
                     metrics={metrics}
                     chosen={chosen}
                     onState={(state) => void setFilter(toggleWord(filter, state) || null)}
                   />
                 </div>
-                {!agents.data ? (
+                {!hosts ? (
                   <Loading />
                 ) : rows.length === 0 ? (
                   <EmptyState
@@ -106,7 +109,7 @@ export function Overview() {
                     title="No host matches"
                     action={<Button onClick={() => void setFilter(null)}>Clear the filter</Button>}
                   >
-                    None of {agents.data.length} hosts matches <q>{filter}</q>.
+                    None of {hosts.length} hosts matches <q>{filter}</q>.
                   </EmptyState>
                 ) : wide ? (
                   <div className="border-t border-line">
