@@ -9,12 +9,15 @@ import { type MetricName, metricNames, overviewQueries } from "./queries";
 /** The newest values of one agent; null where there is none. */
 export type Metrics = Record<MetricName, number | null>;
 
+/** What there is of them before the first step. */
+export const nothingYet: ReadonlyMap<string, Metrics> = new Map();
+
 /**
  * The newest values of every agent. Outside of React's state, so that a step
  * draws the rows that are on the screen and not the table.
  */
 export class MetricsStore {
-  #metrics = new Map<string, Metrics>();
+  #metrics = nothingYet;
   readonly #listeners = new Set<() => void>();
 
   update(step: WatchStep): void {

@@ -25,6 +25,23 @@ describe("Overview", () => {
     await until(() => expect(container.querySelectorAll("ol li a").length).toBe(12));
   });
 
+  it("asks for the newest values first, then for what was before them", async () => {
+    const demo = createDemoTransport({ agents: 12 });
+    const asked: string[] = [];
+    await show({
+      unary: (method, ...rest) => {
+        asked.push(method.name);
+        return demo.unary(method, ...rest);
+      },
+      stream: (method, ...rest) => {
+        asked.push(method.name);
+        return demo.stream(method, ...rest);
+      },
+    });
+    await until(() => expect(asked).toContain("QueryRange"));
+    expect(asked.filter((name) => name === "Watch" || name === "QueryRange")[0]).toBe("Watch");
+  });
+
   it("filters by the URL and says when nothing matches", async () => {
     const container = await show(createDemoTransport({ agents: 12 }), "?q=env%3Dnowhere");
     await until(() => expect(container.textContent).toContain("None of 12 hosts matches"));

@@ -19,7 +19,7 @@ import { AgentTable } from "./agent-table";
 import type { Row } from "./columns";
 import { CpuHistoryContext, useCpuHistories } from "./cpu-history";
 import { filterAgents, parseFilter, toggleWord } from "./filter";
-import { MetricsContext, useCalmMetrics, useMetricsStore } from "./metrics";
+import { MetricsContext, nothingYet, useCalmMetrics, useMetricsStore } from "./metrics";
 import { Onboarding } from "./onboarding";
 import { type AgentAction, AgentActionContext } from "./row-menu";
 import { parseSorting, printSorting } from "./sorting";
@@ -33,7 +33,7 @@ export function Overview() {
   const store = useMetricsStore(agents.data?.length);
   const metrics = useCalmMetrics(store);
   // After the newest values, which the server has to find first.
-  const histories = useCpuHistories(metrics.size > 0);
+  const histories = useCpuHistories(metrics !== nothingYet);
   const [filter, setFilter] = useQueryState("q", parseAsString.withDefault("").withOptions({ throttleMs: 200 }));
   const [sort, setSort] = useQueryState("sort", parseAsString.withDefault("name"));
   const [action, setAction] = useState<AgentAction | null>(null);
