@@ -206,14 +206,20 @@ func (c Config) database() (string, error) {
 	if c.DatabaseFile == "" {
 		return c.Database, nil
 	}
-	text, err := os.ReadFile(c.DatabaseFile)
+	return readSecret(c.DatabaseFile, "the URL of a database")
+}
+
+// readSecret returns what somebody wrote into a file that must hold what.
+func readSecret(file, what string) (string, error) {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return "", err
 	}
-	if strings.TrimSpace(string(text)) == "" {
-		return "", fmt.Errorf("%s is empty: it must hold the URL of a database", c.DatabaseFile)
+	secret := strings.TrimSpace(string(text))
+	if secret == "" {
+		return "", fmt.Errorf("%s is empty: it must hold %s", file, what)
 	}
-	return strings.TrimSpace(string(text)), nil
+	return secret, nil
 }
 
 func (c Config) limits() ingest.Limits {

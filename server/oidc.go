@@ -1,11 +1,8 @@
 package server
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
-	"os"
-	"strings"
 
 	"sonde.dev/sonde/server/internal/access"
 	"sonde.dev/sonde/server/internal/fleet"
@@ -63,15 +60,7 @@ func (o OIDC) secret() (string, error) {
 	if o.ClientSecretFile == "" {
 		return "", nil
 	}
-	text, err := os.ReadFile(o.ClientSecretFile)
-	if err != nil {
-		return "", err
-	}
-	secret := strings.TrimSpace(string(text))
-	if secret == "" {
-		return "", errors.New(o.ClientSecretFile + " is empty")
-	}
-	return secret, nil
+	return readSecret(o.ClientSecretFile, "the secret of this client")
 }
 
 func (o OIDC) provider() (access.OIDC, error) {
