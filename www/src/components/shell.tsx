@@ -60,26 +60,33 @@ export function Shell({ account, children }: { account: (compact: boolean) => Re
 /** How long the first page has the browser and the server to itself. */
 const readAheadMs = 3_000;
 
-/** A link to a page, which is read ahead: it then opens at once, even while the server is away. */
-function PageLink({ href, className, children }: { href: string; className: string; children: ReactNode }) {
+/** Links to the pages, which are read ahead: they then open at once, even while the server is away. */
+function PageLinks({ className }: { className: string }) {
   const path = usePathname();
-  const current = href === "/" ? path === "/" : path.startsWith(href);
+  const self = useSelf();
   const [ahead, setAhead] = useState(false);
   useEffect(() => {
     const timer = setTimeout(() => setAhead(true), readAheadMs);
     return () => clearTimeout(timer);
   }, []);
-  return (
-    <Link href={href} prefetch={ahead ? null : false} aria-current={current ? "page" : undefined} className={className}>
-      {children}
+  const isCurrent = (href: string) => (href === "/" ? path === "/" : path.startsWith(href));
+  return pagesFor(self.data?.role).map((page) => (
+    <Link
+      key={page.href}
+      href={page.href}
+      prefetch={ahead ? null : false}
+      aria-current={isCurrent(page.href) ? "page" : undefined}
+      className={className}
+    >
+      <Icon name={page.icon} />
+      {page.name}
     </Link>
-  );
+  ));
 }
 
 type Parts = { onSearch: () => void; onHelp: () => void; account: ReactNode };
 
 function Sidebar({ onSearch, onHelp, account }: Parts) {
-  const self = useSelf();
   return (
     <aside className="fixed inset-y-0 left-0 z-30 hidden w-52 flex-col border-r border-line bg-surface wide:flex">
       <div className="flex h-14 items-center gap-2 px-4 font-semibold tracking-tight">
@@ -99,16 +106,7 @@ function Sidebar({ onSearch, onHelp, account }: Parts) {
         </button>
       </div>
       <nav aria-label="Main" className="flex flex-1 flex-col gap-0.5 px-3">
-        {pagesFor(self.data?.role).map((page) => (
-          <PageLink
-            key={page.href}
-            href={page.href}
-            className="flex h-8 items-center gap-2.5 rounded-md px-2 font-medium text-ink-soft hover:bg-hover hover:text-ink aria-[current=page]:bg-hover aria-[current=page]:text-ink"
-          >
-            <Icon name={page.icon} />
-            {page.name}
-          </PageLink>
-        ))}
+        <PageLinks className="flex h-8 items-center gap-2.5 rounded-md px-2 font-medium text-ink-soft hover:bg-hover hover:text-ink aria-[current=page]:bg-hover aria-[current=page]:text-ink" />
       </nav>
       <div className="flex flex-col gap-1 border-t border-line p-3">
         {account}
@@ -146,7 +144,6 @@ function TopBar({ onSearch, account }: Pick<Parts, "onSearch" | "account">) {
 }
 
 function BottomBar({ onHelp }: Pick<Parts, "onHelp">) {
-  const self = useSelf();
   const { theme = "system", setTheme } = useTheme();
   const tab =
     "flex flex-1 flex-col items-center justify-center gap-0.5 text-2xs text-ink-faint aria-[current=page]:text-accent";
@@ -155,12 +152,7 @@ function BottomBar({ onHelp }: Pick<Parts, "onHelp">) {
       aria-label="Main"
       className="fixed inset-x-0 bottom-0 z-30 flex h-14 border-t border-line bg-surface pb-[env(safe-area-inset-bottom)] wide:hidden"
     >
-      {pagesFor(self.data?.role).map((page) => (
-        <PageLink key={page.href} href={page.href} className={tab}>
-          <Icon name={page.icon} />
-          {page.name}
-        </PageLink>
-      ))}
+      <PageLinks className={tab} />
       <Menu
         side="top"
         trigger={

@@ -125,6 +125,7 @@ class Group {
 
   add(subscription: Subscription): () => void {
     this.#subscriptions.add(subscription);
+    // The first ones come in one go, and wait for nobody.
     this.#schedule(this.#streams.length === 0 ? 0 : coalesceMs);
     return () => {
       if (this.#subscriptions.delete(subscription)) this.#schedule(lingerMs);

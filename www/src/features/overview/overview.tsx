@@ -33,7 +33,7 @@ export function Overview() {
   const store = useMetricsStore(agents.data?.length);
   const metrics = useCalmMetrics(store);
   // After the newest values, which the server has to find first.
-  const histories = useCpuHistories(metrics !== nothingYet);
+  const histories = useCpuHistories((agents.data?.length ?? 0) > 0 && metrics !== nothingYet);
   const [filter, setFilter] = useQueryState("q", parseAsString.withDefault("").withOptions({ throttleMs: 200 }));
   const [sort, setSort] = useQueryState("sort", parseAsString.withDefault("name"));
   const [action, setAction] = useState<AgentAction | null>(null);
