@@ -89,6 +89,23 @@ func (c *cable) lay(near netip.Addr) error {
 func (c *cable) cut() error  { return c.island.ip("link", "set", c.far, "down") }
 func (c *cable) mend() error { return c.island.ip("link", "set", c.far, "up") }
 
+// orphans is the query for how many connections over the cable PostgreSQL has
+// whose other end is gone.
+func (c *cable) orphans(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("ss", "-Htn", "state", "established", "dst", c.address.String()).Output()
+	if err != nil {
+		t.Fatalf("ss: %v", err)
+	}
+	var ports []string
+	for line := range strings.Lines(string(out)) {
+		near := netip.MustParseAddrPort(strings.Fields(line)[2])
+		ports = append(ports, strconv.Itoa(int(near.Port())))
+	}
+	return fmt.Sprintf("SELECT count(*) FROM pg_stat_activity WHERE client_addr = '%s' AND client_port <> ALL('{%s}')",
+		c.address.Prev(), strings.Join(ports, ","))
+}
+
 func (s *island) namespace() string { return fmt.Sprintf("/proc/%d/ns/net", s.pid) }
 
 func (s *island) ip(args ...string) error {

@@ -185,6 +185,9 @@ func (c *cluster) cutOff(t *testing.T, i int, done func() bool) {
 		t.Fatal(err)
 	}
 	c.awaitApplied(t, revision, clusterAgents, c.servers[:]...)
+	eventually(t, "the database to give up the connections that the server has given up", func() bool {
+		return c.postgres.Count(t, c.databaseOf(clusterServers), c.island.cables[i].orphans(t)) == 0
+	})
 	if n := off.sessions(t); n != has {
 		t.Errorf("the server has %d agents, %d before", n, has)
 	}

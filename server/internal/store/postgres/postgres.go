@@ -86,8 +86,8 @@ func parse(text string) (*pgxpool.Config, string, error) {
 	}
 	// A machine that vanished is found out within nine seconds, also by who only
 	// listens.
-	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 3 * time.Second, Interval: 2 * time.Second, Count: 3}}
-	c.DialFunc = dialer.DialContext
+	alive := net.KeepAliveConfig{Enable: true, Idle: 3 * time.Second, Interval: 2 * time.Second, Count: 3}
+	c.DialFunc = (&net.Dialer{KeepAliveConfig: alive}).DialContext
 	for name, value := range map[string]string{
 		"application_name":   "sonde",
 		"search_path":        "sonde",
@@ -95,6 +95,12 @@ func parse(text string) (*pgxpool.Config, string, error) {
 		// A server that was paused does not keep the others waiting for ever.
 		"statement_timeout":                   fmt.Sprint(patience.Milliseconds()),
 		"idle_in_transaction_session_timeout": fmt.Sprint(patience.Milliseconds()),
+		// The database finds out as soon, not after hours: connections that the server
+		// has given up do not count against max_connections.
+		"tcp_keepalives_idle":     fmt.Sprint(alive.Idle.Seconds()),
+		"tcp_keepalives_interval": fmt.Sprint(alive.Interval.Seconds()),
+		"tcp_keepalives_count":    fmt.Sprint(alive.Count),
+		"tcp_user_timeout":        fmt.Sprint((alive.Idle + alive.Interval*time.Duration(alive.Count)).Milliseconds()),
 	} {
 		if name == "application_name" && c.RuntimeParams[name] != "" {
 			continue
