@@ -1,6 +1,9 @@
 package remote
 
 import (
+	"bytes"
+	"slices"
+
 	"github.com/golang/snappy"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/prompb"
@@ -16,13 +19,48 @@ const (
 	zeroThreshold = 1.0 / (1 << 30)
 )
 
-// encode returns the body of a request of remote write 2.0.
-func encode(runs []run) ([]byte, error) {
-	symbols := writev2.NewSymbolTable()
-	req := writev2.Request{Timeseries: make([]writev2.TimeSeries, len(runs))}
+// encoder makes the bodies of requests. A message takes the memory of the one
+// before.
+type encoder struct {
+	v1       bool // of remote write 1.0, not 2.0
+	symbols  writev2.SymbolsTable
+	request  writev2.Request
+	request1 prompb.WriteRequest
+	message  []byte
+	packed   []byte
+}
+
+func newEncoder(v1 bool) encoder { return encoder{v1: v1, symbols: writev2.NewSymbolTable()} }
+
+// encode returns a body of its own: net/http may be reading it when its answer has
+// come.
+func (e *encoder) encode(runs []run) (body []byte, version string, err error) {
+	var m interface {
+		Size() int
+		MarshalToSizedBuffer(b []byte) (int, error)
+	}
+	if e.v1 {
+		m, version = e.message1(runs), "0.1.0"
+	} else {
+		m, version = e.message2(runs), "2.0.0"
+	}
+	size := m.Size()
+	e.message = slices.Grow(e.message[:0], size)[:size]
+	if _, err := m.MarshalToSizedBuffer(e.message); err != nil {
+		return nil, "", err
+	}
+	e.packed = snappy.Encode(e.packed[:cap(e.packed)], e.message)
+	return bytes.Clone(e.packed), version, nil
+}
+
+func (e *encoder) message2(runs []run) *writev2.Request {
+	e.symbols.Reset()
+	req := &e.request
+	req.Timeseries = slices.Grow(req.Timeseries[:0], len(runs))[:len(runs)]
 	for i := range runs {
 		r, ts := &runs[i], &req.Timeseries[i]
-		ts.LabelsRefs = symbols.SymbolizeLabels(r.labels, nil)
+		ts.LabelsRefs = e.symbols.SymbolizeLabels(r.labels, ts.LabelsRefs)
+		ts.Samples, ts.Histograms = ts.Samples[:0], ts.Histograms[:0]
 		for j, v := range r.floats {
 			ts.Samples = append(ts.Samples, writev2.Sample{Value: v, Timestamp: r.times[j]})
 		}
@@ -41,16 +79,16 @@ func encode(runs []run) ([]byte, error) {
 		}
 		ts.Metadata.Type = writev2.Metadata_METRIC_TYPE_UNSPECIFIED
 	}
-	req.Symbols = symbols.Symbols()
-	b, err := req.Marshal()
-	return snappy.Encode(nil, b), err
+	req.Symbols = e.symbols.Symbols()
+	return req
 }
 
-// encodeV1 returns the body of a request of remote write 1.0.
-func encodeV1(runs []run) ([]byte, error) {
-	req := prompb.WriteRequest{Timeseries: make([]prompb.TimeSeries, len(runs))}
+func (e *encoder) message1(runs []run) *prompb.WriteRequest {
+	req := &e.request1
+	req.Timeseries = slices.Grow(req.Timeseries[:0], len(runs))[:len(runs)]
 	for i := range runs {
 		r, ts := &runs[i], &req.Timeseries[i]
+		ts.Labels, ts.Samples, ts.Histograms = ts.Labels[:0], ts.Samples[:0], ts.Histograms[:0]
 		r.labels.Range(func(l labels.Label) {
 			ts.Labels = append(ts.Labels, prompb.Label{Name: l.Name, Value: l.Value})
 		})
@@ -71,8 +109,7 @@ func encodeV1(runs []run) ([]byte, error) {
 			ts.Histograms = append(ts.Histograms, out)
 		}
 	}
-	b, err := req.Marshal()
-	return snappy.Encode(nil, b), err
+	return req
 }
 
 // deltas are the buckets, each as the difference to the one before.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -48,9 +49,11 @@ func (r *run) first(why string) string {
 	return fmt.Sprintf("%s at %s: %s", r.labels, time.UnixMilli(r.times[0]).UTC().Format(time.RFC3339Nano), why)
 }
 
-// group returns how many of the writes to send together, their runs, and a
-// result for each in which what can be seen to be invalid is refused.
-func (s *Store) group(writes []*series.Write) (n int, runs []run, results []series.Result) {
+// group returns how many of the writes to send together, their runs, which it
+// appends to spare, and a result for each in which what can be seen to be invalid
+// is refused.
+func (s *Store) group(writes []*series.Write, spare []run) (n int, runs []run, results []series.Result) {
+	runs = spare
 	weight := 0
 	for ; n < len(writes) && (n == 0 || weight < requestWeight); n++ {
 		results = append(results, series.Result{})
@@ -120,22 +123,22 @@ var errNotFinite = errors.New("not a finite number")
 
 // requests cuts runs into slices that fit a request each.
 func requests(runs []run) (out [][]run) {
-	var now []run
-	weight := 0
-	for _, r := range runs {
-		for w := r.weight(); w > requestWeight && len(r.times) > 1; w = r.weight() {
-			var head run
-			head, r = r.cut(max(1, len(r.times)*requestWeight/w/2))
-			out = append(out, append(now, head))
-			now, weight = nil, 0
+	first, weight := 0, 0
+	for i := 0; i < len(runs); i++ {
+		w := runs[i].weight()
+		if k := len(runs[i].times); w > requestWeight && k > 1 {
+			head, tail := runs[i].cut(max(1, k*requestWeight/w/2))
+			runs = slices.Replace(runs, i, i+1, head, tail)
+			w = head.weight()
 		}
-		if w := r.weight(); len(now) > 0 && weight+w > requestWeight {
-			out, now, weight = append(out, now), nil, 0
+		if i > first && weight+w > requestWeight {
+			out = append(out, runs[first:i])
+			first, weight = i, 0
 		}
-		now, weight = append(now, r), weight+r.weight()
+		weight += w
 	}
-	if len(now) > 0 {
-		out = append(out, now)
+	if first < len(runs) {
+		out = append(out, runs[first:])
 	}
 	return out
 }

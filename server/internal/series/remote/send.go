@@ -24,9 +24,9 @@ const (
 
 // sender is the state of the one goroutine that writes.
 type sender struct {
-	// v1 is set once the store has shown that it does not know 2.0.
-	v1 bool
-	// v2 is set once it has shown that it does.
+	encoder
+	spare []run
+	// v2 is set once the store has shown that it knows 2.0.
 	v2 bool
 	// notBefore is when the store may be asked again.
 	notBefore time.Time
@@ -118,7 +118,7 @@ func (s *Store) offer(deadline time.Time, runs []run) (answer, error) {
 				return answer{}, fmt.Errorf("%w: %w", series.ErrUnavailable, why)
 			}
 		}
-		body, version, err := s.encode(runs)
+		body, version, err := s.sender.encode(runs)
 		if err != nil {
 			return answer{}, fmt.Errorf("%w: encoding samples: %w", series.ErrUnavailable, err)
 		}
@@ -143,15 +143,6 @@ func (s *Store) offer(deadline time.Time, runs []run) (answer, error) {
 			return a, nil
 		}
 	}
-}
-
-func (s *Store) encode(runs []run) (body []byte, version string, err error) {
-	if s.sender.v1 {
-		body, err = encodeV1(runs)
-		return body, "0.1.0", err
-	}
-	body, err = encode(runs)
-	return body, "2.0.0", err
 }
 
 // post sends one request once.

@@ -48,7 +48,7 @@ func Open(o Options) (*Store, error) {
 		stopped: make(chan struct{}),
 	}
 	// 2.0 counts what it took, by which the parts of a histogram would be some.
-	s.sender.v1 = o.Histograms == VMRange
+	s.sender.encoder = newEncoder(o.Histograms == VMRange)
 	s.metrics = newMetrics(s)
 	go s.run()
 	return s, nil
@@ -75,8 +75,10 @@ func (s *Store) run() {
 func (s *Store) send(writes []*series.Write) {
 	deadline := time.Now().Add(s.options.Patience)
 	for len(writes) > 0 {
-		n, runs, results := s.group(writes)
+		n, runs, results := s.group(writes, s.sender.spare)
 		err := s.deliver(deadline, runs, results)
+		clear(runs)
+		s.sender.spare = runs[:0]
 		for i, w := range writes[:n] {
 			result := results[i]
 			if err != nil {
