@@ -142,7 +142,7 @@ soak: ## break everything at random for SOAK=3m, and count what was taken agains
 	SOAK=$${SOAK:-3m} go test ./e2e -run '^TestSoak$$' -count=1 -timeout 0 -v
 
 .PHONY: bench
-bench: build ## print the figures of docs/benchmarks.md
+bench: build ## measure the figures of docs/benchmarks.md and write them there (half an hour)
 	scripts/bench.sh
 
 .PHONY: screenshots

@@ -7,6 +7,13 @@ cd "$(dirname "$0")/.."
 
 home=${SONDE_HOME:-$PWD/.sonde}
 listen=${SONDE_LISTEN:-127.0.0.1:7070}
+case $listen in
+127.* | localhost:* | '[::1]:'*) ;;
+*)
+  echo "SONDE_LISTEN: $listen is not a loopback address: make up is for this machine; README.md, \"Add a host\", says how others reach a server" >&2
+  exit 2
+  ;;
+esac
 mkdir -p -m 700 "$home/agent"
 
 if [[ -n ${CODESPACE_NAME:-} ]]; then

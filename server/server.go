@@ -4,8 +4,9 @@
 // # What it promises
 //
 // A sample that was acknowledged to an agent survives a crash. Nothing but
-// /healthz and /readyz answers without a credential. When [Server.Run] returns, everything
-// is flushed and closed.
+// /healthz, /readyz, signing in and out and the certificate of its own authority
+// answers without a credential. When [Server.Run] returns, everything is flushed
+// and closed.
 //
 // # What it does not
 //

@@ -37,8 +37,8 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certifica
 # A new volume takes the owner and the mode of the folder that it is mounted on.
 COPY --from=build --chown=65532:65532 /volumes /
 COPY --from=build /out/sonde /usr/bin/sonde
-# On every address, since nobody reaches the loopback address of a container;
-# the server asks for a certificate then, or to be told --tls=off.
+# On every address, since nobody reaches the loopback address of a container; the
+# server encrypts then, by an authority of its own unless it is told otherwise.
 ENV SONDE_DATA_DIR=/data SONDE_LISTEN=0.0.0.0:7070
 VOLUME /data
 EXPOSE 7070
