@@ -6,8 +6,18 @@ import type { QueryBuilder } from "@/lib/promql";
  * because a probe makes one attempt a second.
  */
 
-/** Interfaces whose traffic is counted again on the one that leaves the machine. */
-const virtualDevices = "lo|veth.*|docker.*|br-.*|virbr.*|cni.*|flannel.*|cali.*|tap.*";
+/**
+ * Interfaces whose traffic is counted again on the one that leaves the machine:
+ * loopback, what bundles or divides others (bonds, teams, VLANs by their dot or
+ * name), bridges, the ends of containers and virtual machines, and tunnels.
+ */
+const virtualDevices = [
+  "lo|dummy.*|ifb.*",
+  "bond.*|team.*|.*[.].*|vlan.*|macvlan.*|macvtap.*|ipvlan.*",
+  "br-.*|br[0-9].*|virbr.*|vmbr.*|lxdbr.*|incusbr.*|docker.*|podman.*|ovs-.*",
+  "veth.*|vnet.*|tap.*|fwbr.*|fwln.*|fwpr.*|cni.*|flannel.*|cali.*|cilium.*|lxc.*|kube-.*",
+  "tun.*|wg.*|tailscale.*|zt.*|vxlan.*|geneve.*|gre.*|sit.*|ip6tnl.*",
+].join("|");
 /** Images that are full by nature, and memory. */
 const pseudoFilesystems = "tmpfs|ramfs|squashfs|iso9660|erofs";
 /** Probes that cross a network. */
@@ -42,9 +52,9 @@ export const networkOutByAgent: QueryBuilder = (window: string) =>
 export const latencyByAgent: QueryBuilder = (window: string) =>
   `max by (agent) (histogram_quantile(0.99, sum by (agent, probe, target) (rate(sonde_probe_duration_seconds{phase="total",kind=~"${networkKinds}"}[${window}]))))`;
 
-/** Share of failed attempts of the probe that fails most, 0 to 1. */
+/** Share of failed attempts of the probe that fails most of those that cross a network, 0 to 1. */
 export const lossByAgent: QueryBuilder = (window: string) =>
-  `max by (agent) (1 - sum by (agent, probe, target) (rate(sonde_probe_attempts_total{outcome="success"}[${window}])) / sum by (agent, probe, target) (rate(sonde_probe_attempts_total{outcome!="skipped"}[${window}])))`;
+  `max by (agent) (1 - sum by (agent, probe, target) (rate(sonde_probe_attempts_total{outcome="success",kind=~"${networkKinds}"}[${window}])) / sum by (agent, probe, target) (rate(sonde_probe_attempts_total{outcome!="skipped",kind=~"${networkKinds}"}[${window}])))`;
 
 /** What the overview watches, in the order of the names. */
 export const metricNames = [
