@@ -48,7 +48,7 @@ function scaled(value: Value, scale: Scale, trim: boolean): Parts {
   const { size: unitSize, unit } = scale[at] as { size: number; unit: string };
   const whole = unit === "B" || unit === "ns";
   const number = whole ? String(Math.round(value / unitSize)) : digits(value / unitSize, trim);
-  return { number: number === "-0" ? "0" : number, unit };
+  return { number: number.replace(/^-(?=[0.]+$)/, ""), unit };
 }
 
 /** Number and unit apart, for tiles that set them differently. */
@@ -62,7 +62,8 @@ export function parts(unit: Unit, value: Value, trim = false): Parts {
     }
     case "ratio": {
       if (value === null || value === undefined || !Number.isFinite(value)) return { number: missing, unit: "" };
-      const percent = value * 100;
+      // Less than a millionth of a percent is what computing leaves over.
+      const percent = Math.abs(value) < 1e-8 ? 0 : value * 100;
       const size = Math.abs(percent);
       // A loss of one in ten thousand must not look like none.
       const text = percent !== 0 && size < 0.1 ? percent.toPrecision(1) : percent.toFixed(size >= 99.95 ? 0 : 1);
