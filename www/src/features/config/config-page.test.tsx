@@ -1,15 +1,16 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient, createRouterTransport, type Transport } from "@connectrpc/connect";
-import { act } from "react";
+import { act, useState } from "react";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { DemoConfig } from "@/demo/config";
 import { makeFleet } from "@/demo/fleet";
 import { toMessage } from "@/demo/message";
-import { FleetConfigSchema } from "@/gen/sonde/v1/config_pb";
+import { FleetConfigSchema, RevisionSchema } from "@/gen/sonde/v1/config_pb";
 import { ConfigService } from "@/gen/sonde/v1/config_service_pb";
 import { FleetService } from "@/gen/sonde/v1/fleet_service_pb";
 import { type Rendered, render, until } from "@/lib/testing/render";
 import { ConfigPage } from "./config-page";
+import { HistoryTab } from "./history-tab";
 import { HostConfig } from "./host-config";
 
 let page: Rendered | undefined;
@@ -215,6 +216,36 @@ describe("the history", () => {
     await until(() => expect(shown()).toBe(230));
     expect(text()).not.toContain("Older revisions");
     expect(asked.filter((before) => before > 0n)).toEqual([131n, 31n]);
+  });
+
+  it("goes on without a gap when a revision comes while older ones are shown", async () => {
+    const from = (newest: bigint, length = 100) =>
+      Array.from({ length }, (_, i) => create(RevisionSchema, { number: newest - BigInt(i) }));
+    const listRevisions: DemoConfig["service"]["listRevisions"] = ({ before }) => ({
+      revisions: from(before - 1n, Math.min(100, Number(before - 1n))),
+    });
+    let setNewest: (newest: bigint) => void = () => {};
+    function History() {
+      const [newest, set] = useState(230n);
+      setNewest = set;
+      return <HistoryTab revisions={from(newest)} nowMs={0} />;
+    }
+    page = await render(<History />, { transport: server(true, { listRevisions }) });
+    const numbers = () =>
+      [...document.querySelectorAll("ol > li")].map((li) => Number(/\d+/.exec(li.textContent)?.[0]));
+    const down = (newest: number, to: number) => Array.from({ length: newest - to + 1 }, (_, i) => newest - i);
+    await press("Older revisions");
+    await until(() => expect(numbers()).toEqual(down(230, 31)));
+    await act(async () => setNewest(232n));
+    expect(numbers()).toEqual(down(232, 31));
+    await press("Older revisions");
+    await until(() => expect(numbers()).toEqual(down(232, 1)));
+    expect(text()).not.toContain("Older revisions");
+    // So many at once that those in between were never read.
+    await act(async () => setNewest(400n));
+    expect(numbers()).toEqual(down(400, 301));
+    await press("Older revisions");
+    await until(() => expect(numbers()).toEqual(down(400, 201)));
   });
 });
 

@@ -35,10 +35,14 @@ export function useRevisions() {
   });
 }
 
-/** Those before the ones that are known, a hundred at each fetchNextPage; nothing is read before the first. */
+/** Those before the ones that are known, a hundred at each readMore; nothing is read before the first. */
 export function useOlderRevisions(known: readonly Revision[]) {
   const { config } = useRuntime();
-  const before = known.at(-1)?.number ?? 0n;
+  // What is known moves on with each new revision; the pages go on from where it was at first.
+  const [first, setFirst] = useState(known);
+  const oldestKnown = known.at(-1)?.number ?? 0n;
+  if ((first[0]?.number ?? 0n) + 1n < oldestKnown) setFirst(known);
+  const before = first.at(-1)?.number ?? 0n;
   const query = useInfiniteQuery({
     queryKey: [...revisionsKey, "before", String(before)],
     initialPageParam: before,
@@ -46,11 +50,10 @@ export function useOlderRevisions(known: readonly Revision[]) {
       (await config.listRevisions({ pageSize: revisionsPage, before: pageParam }, { signal })).revisions,
     getNextPageParam: (page) => oldestOf(page),
     enabled: false,
-    placeholderData: keepPreviousData,
     structuralSharing: false,
   });
-  const older = query.data?.pages.flat() ?? [];
-  const hasOlder = query.data ? query.hasNextPage : oldestOf(known) !== undefined;
+  const older = [...first, ...(query.data?.pages.flat() ?? [])].filter(({ number }) => number < oldestKnown);
+  const hasOlder = query.data ? query.hasNextPage : oldestOf(first) !== undefined;
   return { older, hasOlder, error: query.error, isFetching: query.isFetching, readMore: () => query.fetchNextPage() };
 }
 
