@@ -139,6 +139,30 @@ describe("ConfigPage", () => {
     expect(now?.policies.map((p) => `${p.name} ${p.priority}`).sort()).toEqual(["databases 15", "everywhere 0"]);
   });
 
+  it("keeps the editor open when its policy is applied, when others apply, and over a look at another tab", async () => {
+    const transport = server(true);
+    await show(transport);
+    await says("databases");
+    await press("databases");
+    await type("Priority", "15");
+    await press("Review and apply");
+    await press("Apply");
+    await says("Revision 6");
+    expect((named("input", "Priority") as HTMLInputElement).value).toBe("15");
+
+    const client = createClient(ConfigService, transport);
+    const { config } = await client.getConfig({});
+    for (const policy of config?.policies ?? []) policy.priority = 20;
+    await client.applyConfig({ config, baseRevision: 6n });
+    await until(() => expect((named("input", "Priority") as HTMLInputElement).value).toBe("20"));
+
+    const open = (tab: string) => act(async () => named("[role=tab]", tab).click());
+    await open("History");
+    expect(() => named("input", "Priority")).toThrow();
+    await open("Policies");
+    expect((named("input", "Name") as HTMLInputElement).value).toBe("databases");
+  });
+
   it("asks before the tab is closed with edits, and no longer once they are discarded", async () => {
     const asks = () => !window.dispatchEvent(new Event("beforeunload", { cancelable: true }));
     await show(server(true));

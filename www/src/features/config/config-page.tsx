@@ -44,6 +44,7 @@ export function ConfigPage() {
     return placeErrors(draft, preview.data.errors);
   }, [wanted, preview.isBehind, preview.data, problems, draft]);
   const [tab, setTab] = useQueryState("tab", parseAsStringLiteral(tabs).withDefault("policies"));
+  const [policyId, setPolicyId] = useState<string | null>(null);
   const [reviewing, setReviewing] = useState(false);
   const names = useMemo(() => new Map(agents.data?.map(({ id, name }) => [id, name])), [agents.data]);
   const nameOf = useCallback((id: string) => names.get(id) ?? id, [names]);
@@ -91,7 +92,11 @@ export function ConfigPage() {
           value={tab}
           onValue={(next) => void setTab(next)}
           tabs={[
-            { value: "policies", name: "Policies", panel: <PoliciesTab agents={agents.data} problems={marked} /> },
+            {
+              value: "policies",
+              name: "Policies",
+              panel: <PoliciesTab agents={agents.data} problems={marked} chosen={policyId} onChoose={setPolicyId} />,
+            },
             { value: "agents", name: "Agents", panel: <AgentsTab configs={configs} nameOf={nameOf} nowMs={nowMs} /> },
             { value: "history", name: "History", panel: <HistoryTab revisions={revisions.data} nowMs={nowMs} /> },
           ]}

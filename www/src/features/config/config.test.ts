@@ -8,6 +8,7 @@ import {
   type Draft,
   duplicatePolicy,
   isSame,
+  keepIds,
   newProbe,
   type ProbeDraft,
   rebase,
@@ -115,6 +116,14 @@ describe("the draft", () => {
     const ids = copy?.draft.flatMap((p) => [p.id, ...p.selector.map(({ id }) => id), ...p.probes.map(({ id }) => id)]);
     expect(new Set(ids).size).toBe(ids?.length);
     expect(removePolicy(second.draft, web.id).map(({ name }) => name)).toEqual(["all", "policy", "policy-2"]);
+  });
+
+  it("keeps the ids of policies by their names", () => {
+    const known = addPolicy(toDraft(config)).draft;
+    const read = toDraft(config).toReversed();
+    const kept = keepIds(read, removePolicy(known, policy(known, "all").id));
+    expect(policy(kept, "web").id).toBe(policy(known, "web").id);
+    expect(policy(kept, "all").id).toBe(policy(read, "all").id);
   });
 
   describe("taken over to a later revision", () => {

@@ -4,7 +4,7 @@ import { create } from "@bufbuild/protobuf";
 import { useSyncExternalStore } from "react";
 import { type FleetConfig, FleetConfigSchema } from "@/gen/sonde/v1/config_pb";
 import { type Runtime, useRuntime } from "@/lib/runtime";
-import { type Draft, isSame, rebase, toDraft } from "./draft";
+import { type Draft, isSame, keepIds, rebase, toDraft } from "./draft";
 
 export type DraftState = {
   /** The revision that was edited; 0n while there is none, null before one was read. */
@@ -36,7 +36,7 @@ export class DraftStore {
 
   /** Begins with what a revision says, without any edits. */
   load(base: bigint, config: FleetConfig | undefined): void {
-    const original = toDraft(config ?? create(FleetConfigSchema));
+    const original = this.#toDraft(config);
     this.#set({ ...nothing, base, original, draft: original });
   }
 
@@ -52,9 +52,13 @@ export class DraftStore {
 
   /** Takes the edits over to a later revision. */
   rebase(base: bigint, config: FleetConfig | undefined): void {
-    const next = toDraft(config ?? create(FleetConfigSchema));
+    const next = this.#toDraft(config);
     const { draft, overruled } = rebase(this.#state.original, this.#state.draft, next);
     this.#set({ base, original: next, draft, changed: !isSame(next, draft), overruled });
+  }
+
+  #toDraft(config: FleetConfig | undefined): Draft {
+    return keepIds(toDraft(config ?? create(FleetConfigSchema)), this.#state.draft);
   }
 
   #set(state: DraftState): void {

@@ -91,6 +91,12 @@ function toProbeDraft(name: string, probe: ProbeSettings): ProbeDraft {
   };
 }
 
+/** The draft under the ids of known policies of the same names, so that an editor that shows one stays open. */
+export function keepIds(draft: Draft, known: Draft): Draft {
+  const ids = new Map(known.map(({ name, id }) => [name.trim(), id]));
+  return draft.map((policy) => ({ ...policy, id: ids.get(policy.name) ?? policy.id }));
+}
+
 /** What the texts say; only for a draft without problems, see validate. */
 export function toConfig(draft: Draft): FleetConfig {
   return create(FleetConfigSchema, {
@@ -248,8 +254,7 @@ export function rebase(base: Draft, edited: Draft, next: Draft): { draft: Draft;
   for (const name of new Set([...nexts.keys(), ...edits.keys()])) {
     const [before, mine, theirs] = [bases.get(name), edits.get(name), nexts.get(name)];
     if (!differ(before, mine)) {
-      // Under its old id, so that an editor that shows it stays open.
-      if (theirs) draft.push(mine ? { ...theirs, id: mine.id } : theirs);
+      if (theirs) draft.push(theirs);
       continue;
     }
     if (differ(before, theirs) && differ(mine, theirs)) overruled.push(name);

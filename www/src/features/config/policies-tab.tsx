@@ -23,19 +23,35 @@ import { selectorText, summary } from "./settings";
 import { isWrong, type Problems } from "./validate";
 
 /** The policies, and the editor of the one that was chosen. */
-export function PoliciesTab({ agents, problems }: { agents: Agent[] | undefined; problems: Problems }) {
+export function PoliciesTab({
+  agents,
+  problems,
+  chosen,
+  onChoose,
+}: {
+  agents: Agent[] | undefined;
+  problems: Problems;
+  /** The id of a policy. */
+  chosen: string | null;
+  onChoose: (id: string | null) => void;
+}) {
   const store = useDraftStore();
   const { draft } = useDraft();
   const wide = useWide();
   const canSteer = useCanSteer();
-  const [chosen, setChosen] = useState<string | null>(null);
+  // Since the tab was opened: a look at another tab and back must not move the focus.
+  const [isPicked, setPicked] = useState(false);
+  const pick = (id: string) => {
+    setPicked(true);
+    onChoose(id);
+  };
   const suggestions = useMemo(() => labelSuggestions(agents ?? []), [agents]);
   const ordered = useMemo(() => inOrder(draft), [draft]);
   const policy = draft.find(({ id }) => id === chosen);
   const add = (result: { draft: Draft; added: PolicyDraft } | null) => {
     if (!result) return;
     store.edit(result.draft);
-    setChosen(result.added.id);
+    pick(result.added.id);
   };
   const addButton = canSteer ? (
     <Button icon="plus" onClick={() => add(addPolicy(draft))}>
@@ -62,7 +78,7 @@ export function PoliciesTab({ agents, problems }: { agents: Agent[] | undefined;
                 wrong={isWrong(problems, item)}
                 matching={matching(item, agents)?.length}
                 chosen={item.id === chosen}
-                onChoose={() => setChosen(item.id)}
+                onChoose={() => pick(item.id)}
               />
             </li>
           ))}
@@ -80,10 +96,10 @@ export function PoliciesTab({ agents, problems }: { agents: Agent[] | undefined;
           onDuplicate={() => add(duplicatePolicy(draft, policy.id))}
           onRemove={() => {
             store.edit(removePolicy(draft, policy.id));
-            setChosen(null);
+            onChoose(null);
           }}
-          onBack={() => setChosen(null)}
-          takeFocus={!wide}
+          onBack={() => onChoose(null)}
+          takeFocus={!wide && isPicked}
           readOnly={!canSteer}
         />
       ) : (
