@@ -34,6 +34,11 @@ describe("toggleWord", () => {
     ["down", "down", ""],
     ["env=prod up", "down", "env=prod down"],
     ["web", "env=prod", "web env=prod"],
+    ["web state=down", "down", "web"],
+    ["State:Down env=prod", "down", "env=prod"],
+    ["DOWN", "down", ""],
+    ["state=late web", "down", "web down"],
+    ["state=web", "down", "state=web down"],
   ])("%j with %j is %j", (filter, word, want) => {
     expect(toggleWord(filter, word)).toBe(want);
   });

@@ -20,14 +20,20 @@ export function parseFilter(filter: string): Term[] {
     .split(/\s+/)
     .filter((word) => word !== "")
     .map((word): Term => {
-      const bare = word.replace(/^state[=:]/, "");
-      if (states.has(bare)) return { kind: "state", state: bare as StateName };
+      const state = stateOf(word);
+      if (state) return { kind: "state", state };
       const label = /^([a-z_][a-z0-9_]*)(!?=)(.*)$/.exec(word);
       if (label) {
         return { kind: "label", name: label[1] as string, value: label[3] as string, not: label[2] === "!=" };
       }
       return { kind: "text", text: word };
     });
+}
+
+/** The state that a word stands for, if it does for one. */
+function stateOf(word: string): StateName | undefined {
+  const bare = word.toLowerCase().replace(/^state[=:]/, "");
+  return states.has(bare) ? (bare as StateName) : undefined;
 }
 
 export function filterAgents(agents: Agent[], filter: string): Agent[] {
@@ -59,7 +65,9 @@ function holds(term: Term, agent: Agent): boolean {
 /** The filter with one word put in or, when it is there, taken out. Other states make way for a state. */
 export function toggleWord(filter: string, word: string): string {
   const words = filter.split(/\s+/).filter((w) => w !== "");
-  if (words.includes(word)) return words.filter((w) => w !== word).join(" ");
-  const others = states.has(word) ? words.filter((w) => !states.has(w)) : words;
+  const meaning = (w: string) => stateOf(w) ?? w.toLowerCase();
+  const rest = words.filter((w) => meaning(w) !== meaning(word));
+  if (rest.length < words.length) return rest.join(" ");
+  const others = stateOf(word) ? words.filter((w) => !stateOf(w)) : words;
   return [...others, word].join(" ");
 }
