@@ -3,6 +3,7 @@
 import { Dialog } from "@base-ui/react/dialog";
 import { useState } from "react";
 import { Button, IconButton } from "@/components/button";
+import { copyText } from "@/lib/clipboard";
 import { PanelButton } from "./panel";
 import type { Column } from "./stack";
 import { summarize, toCsv } from "./summary";
@@ -58,20 +59,19 @@ const head = "bg-raised px-3 py-1.5 font-medium text-ink-soft whitespace-nowrap"
 function Contents({ title, times, series, format }: Parameters<typeof TableDialog>[0]) {
   // What is read stays as it was when the dialog opened.
   const [kept] = useState({ times, series });
-  const [copied, setCopied] = useState<"" | "Copied" | "The browser refused to copy">("");
+  const [outcome, setOutcome] = useState("");
   const steps = Array.from({ length: Math.min(MOST_STEPS, kept.times.length) }, (_, i) => kept.times.length - 1 - i);
   return (
     <>
       <div className="flex items-center gap-2 border-b border-line px-4 py-2.5">
         <Dialog.Title className="text-base">{title}</Dialog.Title>
         <span role="status" className="ml-auto text-xs text-ink-faint">
-          {copied}
+          {outcome}
         </span>
         <Button
           onClick={() =>
-            navigator.clipboard.writeText(toCsv(kept.times, kept.series)).then(
-              () => setCopied("Copied"),
-              () => setCopied("The browser refused to copy"),
+            void copyText(toCsv(kept.times, kept.series)).then((copied) =>
+              setOutcome(copied ? "Copied" : "The browser did not copy it"),
             )
           }
         >
