@@ -6,6 +6,7 @@ import { LabelChip, StateBadge } from "@/components/badge";
 import type { Agent } from "@/gen/sonde/v1/agent_pb";
 import { lastSeenMs, stateName } from "@/lib/agents";
 import { formatAgo, formatMoment } from "@/lib/format";
+import { useRuntime } from "@/lib/runtime";
 import { CpuSparkline, MetricBar, MetricText } from "./cells";
 import type { Metrics } from "./metrics";
 import type { MetricName } from "./queries";
@@ -124,6 +125,7 @@ function NameCell({ agent }: { agent: Agent }) {
 
 /** Drawn anew with every answer of ListAgents. */
 export function SeenCell({ agent }: { agent: Agent }) {
+  const { watch } = useRuntime();
   const seen = lastSeenMs(agent);
   if (seen === null) return <span className="text-ink-faint">never</span>;
   return (
@@ -132,7 +134,7 @@ export function SeenCell({ agent }: { agent: Agent }) {
       title={formatMoment(seen)}
       className={`tnum ${stateName(agent) === "up" ? "text-ink-faint" : ""}`}
     >
-      {formatAgo(seen, Date.now())}
+      {formatAgo(seen, watch.now())}
     </time>
   );
 }

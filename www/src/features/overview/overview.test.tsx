@@ -1,12 +1,20 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createRouterTransport, type Transport } from "@connectrpc/connect";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createDemoTransport } from "@/demo/transport";
+import { AgentSchema } from "@/gen/sonde/v1/agent_pb";
 import { FleetService } from "@/gen/sonde/v1/fleet_service_pb";
 import { type Rendered, render, until } from "@/lib/testing/render";
+import { WatchHub } from "@/lib/watch";
+import { SeenCell } from "./columns";
 import { Overview } from "./overview";
 
 let page: Rendered | undefined;
-afterEach(() => page?.close());
+afterEach(async () => {
+  await page?.close();
+  vi.restoreAllMocks();
+});
 
 const show = async (transport: Transport, search = "") => {
   page = await render(<Overview />, { transport, search });
@@ -40,6 +48,14 @@ describe("Overview", () => {
     });
     await until(() => expect(asked).toContain("QueryRange"));
     expect(asked.filter((name) => name === "Watch" || name === "QueryRange")[0]).toBe("Watch");
+  });
+
+  it("says how long ago a host was seen by the server's clock", async () => {
+    const serverMs = Date.now() + 3_600_000;
+    vi.spyOn(WatchHub.prototype, "now").mockReturnValue(serverMs);
+    const agent = create(AgentSchema, { status: { lastSeenAt: timestampFromMs(serverMs - 12_000) } });
+    page = await render(<SeenCell agent={agent} />, { transport: createDemoTransport() });
+    expect(page.container.textContent).toBe("12 s ago");
   });
 
   it("filters by the URL and says when nothing matches", async () => {
