@@ -5,7 +5,7 @@ import { useMemo, useSyncExternalStore } from "react";
 import { LiveRange, type LiveRangeOptions, type LiveRangeState } from "./live-range";
 import { alignRange, fromResponse } from "./range";
 import { useRuntime } from "./runtime";
-import type { RangeData } from "./series";
+import { joinNames, type RangeData } from "./series";
 import { printPoint, resolve, type TimeRange } from "./time-range";
 import type { Connection } from "./watch-stream";
 
@@ -24,7 +24,8 @@ export function useLiveRange(exprs: string[], options: Omit<LiveRangeOptions, "e
     () => new LiveRange({ watch, query }, { exprs, range, stepMs, followAgent }),
     [watch, query, exprsKey, rangeKey, stepMs, followAgent],
   );
-  return useSyncExternalStore(live.subscribe, live.state, live.state);
+  const state = useSyncExternalStore(live.subscribe, live.state, live.state);
+  return useMemo(() => (state.status === "ready" ? { ...state, data: joinNames(state.data) } : state), [state]);
 }
 
 /** History only, kept by the query cache: read again when refetchMs have passed, if given. */
@@ -39,12 +40,11 @@ export function useRange(
     queryFn: async ({ signal }) => {
       const { startMs, endMs } = resolve(range, watch.now());
       const aligned = alignRange(startMs, endMs, stepMs);
-      return fromResponse(
-        await query.queryRange(
-          { exprs, startMs: BigInt(aligned.startMs), endMs: BigInt(aligned.endMs), stepMs: BigInt(stepMs) },
-          { signal },
-        ),
+      const response = await query.queryRange(
+        { exprs, startMs: BigInt(aligned.startMs), endMs: BigInt(aligned.endMs), stepMs: BigInt(stepMs) },
+        { signal },
       );
+      return joinNames(fromResponse(response));
     },
     enabled: enabled && exprs.length > 0,
     refetchInterval: refetchMs ?? false,

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Answers } from "@/demo/answers";
 import { makeFleet } from "@/demo/fleet";
 import { addHostAnswers } from "@/demo/host-answers";
-import type { ExprResult } from "@/lib/series";
+import { type ExprResult, joinNames } from "@/lib/series";
 import { byLabel, combine, everAbove, labelValues, mirrored } from "./chart-series";
 import { lossesOf } from "./gaps";
 import { skewText } from "./host-facts";
@@ -87,6 +87,22 @@ describe("gaps", () => {
     });
   });
 
+  test("a renamed host goes on counting", () => {
+    const named = (instance: string, values: (number | null)[]) => ({ labels: { reason: "full", instance }, values });
+    const renamed = (old: (number | null)[], now: (number | null)[]) => ({
+      series: [named("z", old), named("a", now)],
+    });
+    const results = [
+      renamed([100, 100, null], [null, 100, 100]),
+      renamed([150, 150, null], [null, 200, 200]),
+      renamed([50, 50, null], [null, 100, 100]),
+    ];
+    expect(lossesOf(joinNames({ times: [], stepMs: 15_000, results }))).toMatchObject({
+      gaps: [{ from: 100, to: 200 }],
+      dropped: 100,
+    });
+  });
+
   test("nothing dropped is no gap", () => {
     expect(losses({ series: [] }, { series: [] }, { series: [of("full", [0, 0])] })).toEqual({ gaps: [], dropped: 0 });
   });
@@ -108,6 +124,13 @@ describe("sections", () => {
     expect(new Set(charts.map(({ id }) => id)).size).toBe(charts.length);
     const exprs = new Set(charts.flatMap((chart) => chart.exprs("5s")));
     expect(exprs.size).toBeLessThanOrEqual(64);
+  });
+
+  test("a rate is that of a host, whatever its name was", () => {
+    const exprs = sections("a", () => true).flatMap(({ charts }) => charts.flatMap((chart) => chart.exprs("5s")));
+    const rates = exprs.flatMap((expr) => expr.match(/.{0,24}\brate\(/g) ?? []);
+    expect(rates.length).toBeGreaterThan(30);
+    for (const rate of rates) expect(rate).toMatch(/sum without \(instance\) \(rate\($/);
   });
 
   test("the demo answers every chart with series", () => {

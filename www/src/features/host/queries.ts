@@ -6,8 +6,9 @@ import { quote } from "@/lib/promql";
  */
 
 const of = (agent: string) => `agent=${quote(agent)}`;
+/** Of a host that was renamed within the window, each name has a part of the rate. */
 const rate = (metric: string, agent: string, window: string, more = "") =>
-  `rate(${metric}{${of(agent)}${more}}[${window}])`;
+  `sum without (instance) (rate(${metric}{${of(agent)}${more}}[${window}]))`;
 const named = (pattern: string, agent: string) => `{__name__=~${quote(pattern)},${of(agent)}}`;
 
 /** A selector: one metric for each thing that the page may have a section or chart for. */
