@@ -119,6 +119,21 @@ test.describe("wide", () => {
     await drawn(page, "CPU by mode");
   });
 
+  test("the time range goes along to a probe and back, and with the navigation", async ({ page }) => {
+    await openHost(page);
+    await page.goto(`${page.url()}&from=now-1h&to=now-30m`);
+    const range = page.getByRole("button", { name: "Time range: now-1h to now-30m" });
+    await page.getByRole("link", { name: /^gateway/ }).click();
+    await expect(page.getByRole("figure", { name: "Answers" })).toBeVisible();
+    await expect(range).toBeVisible();
+    await page.getByRole("link", { name: "db-fra-01" }).click();
+    await expect(page.getByRole("heading", { name: "db-fra-01" })).toBeVisible();
+    await expect(range).toBeVisible();
+    await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Latency" }).click();
+    await expect(page.getByRole("rowheader").first()).toBeVisible();
+    await expect(range).toBeVisible();
+  });
+
   test("a link to a section leads to it", async ({ page }) => {
     await openHost(page);
     await page.goto("/");

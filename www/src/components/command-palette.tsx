@@ -8,6 +8,7 @@ import { useState } from "react";
 import { useAddHost } from "@/lib/add-host";
 import { stateName, useAgents } from "@/lib/agents";
 import { useCanSteer, useSelf } from "@/lib/self";
+import { useRangeLink } from "@/lib/use-time-range";
 import { Dot, stateTexts, stateTones } from "./badge";
 import { Icon } from "./icon";
 import { pagesFor } from "./pages";
@@ -45,6 +46,7 @@ function Commands({ onDone }: { onDone: () => void }) {
   const self = useSelf();
   const addHost = useAddHost();
   const canSteer = useCanSteer();
+  const rangeLink = useRangeLink();
   const [search, setSearch] = useState("");
   const wanted = search.trim().toLowerCase();
   const matches = (text: string) => text.toLowerCase().includes(wanted);
@@ -77,7 +79,7 @@ function Commands({ onDone }: { onDone: () => void }) {
                 key={page.href}
                 value={`page ${page.href}`}
                 className={item}
-                onSelect={run(() => router.push(page.href))}
+                onSelect={run(() => router.push(page.ranged ? rangeLink(page.href) : page.href))}
               >
                 <Icon name={page.icon} />
                 {page.name}
@@ -100,7 +102,7 @@ function Commands({ onDone }: { onDone: () => void }) {
                 key={agent.id}
                 value={`host ${agent.id}`}
                 className={item}
-                onSelect={run(() => router.push(`/host?id=${agent.id}`))}
+                onSelect={run(() => router.push(rangeLink(`/host?id=${agent.id}`)))}
               >
                 <Dot tone={stateTones[state]} className="mx-1" />
                 <span className="flex-1 truncate">{agent.name}</span>

@@ -1,11 +1,11 @@
 import { Role } from "@/gen/sonde/v1/access_pb";
 import type { IconName } from "./icon";
 
-/** What the navigation leads to. */
-export const pages: { href: string; name: string; icon: IconName; need: Role }[] = [
+/** What the navigation leads to. ranged: shows a time range, which goes along from one such page to another. */
+export const pages: { href: string; name: string; icon: IconName; need: Role; ranged?: boolean }[] = [
   { href: "/", name: "Overview", icon: "overview", need: Role.VIEWER },
-  { href: "/host", name: "Hosts", icon: "host", need: Role.VIEWER },
-  { href: "/latency", name: "Latency", icon: "latency", need: Role.VIEWER },
+  { href: "/host", name: "Hosts", icon: "host", need: Role.VIEWER, ranged: true },
+  { href: "/latency", name: "Latency", icon: "latency", need: Role.VIEWER, ranged: true },
   { href: "/config", name: "Configuration", icon: "config", need: Role.VIEWER },
   { href: "/access", name: "Access", icon: "key", need: Role.OPERATOR },
 ];

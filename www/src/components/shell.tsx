@@ -3,9 +3,10 @@
 import Link from "next/link";
 import { usePathname, useRouter } from "next/navigation";
 import { useTheme } from "next-themes";
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { type ReactNode, Suspense, useEffect, useRef, useState } from "react";
 import { useSelf } from "@/lib/self";
 import { isDemo } from "@/lib/transport";
+import { useRangeLink, withRange } from "@/lib/use-time-range";
 import { IconButton } from "./button";
 import { CommandPalette } from "./command-palette";
 import { ConnectionIndicator } from "./connection-indicator";
@@ -29,8 +30,8 @@ export function Shell({ account, children }: { account: (compact: boolean) => Re
     "mod+k": () => setPalette(true),
     "?": () => setHelp(true),
     "g o": () => router.push("/"),
-    "g h": () => router.push("/host"),
-    "g l": () => router.push("/latency"),
+    "g h": () => router.push(withRange("/host", location.search)),
+    "g l": () => router.push(withRange("/latency", location.search)),
     "g c": () => router.push("/config"),
     "g a": () => router.push("/access"),
   });
@@ -61,9 +62,19 @@ export function Shell({ account, children }: { account: (compact: boolean) => Re
 const readAheadMs = 3_000;
 
 /** Links to the pages, which are read ahead: they then open at once, even while the server is away. */
-function PageLinks({ className }: { className: string }) {
+function PageLinks(props: { className: string }) {
+  // The page for addresses that do not exist is rendered ahead, when no URL and so no range is known.
+  return (
+    <Suspense>
+      <RangedLinks {...props} />
+    </Suspense>
+  );
+}
+
+function RangedLinks({ className }: { className: string }) {
   const path = usePathname();
   const self = useSelf();
+  const rangeLink = useRangeLink();
   const [ahead, setAhead] = useState(false);
   useEffect(() => {
     const timer = setTimeout(() => setAhead(true), readAheadMs);
@@ -73,7 +84,7 @@ function PageLinks({ className }: { className: string }) {
   return pagesFor(self.data?.role).map((page) => (
     <Link
       key={page.href}
-      href={page.href}
+      href={page.ranged ? rangeLink(page.href) : page.href}
       prefetch={ahead ? null : false}
       aria-current={isCurrent(page.href) ? "page" : undefined}
       className={className}

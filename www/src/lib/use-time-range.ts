@@ -1,6 +1,6 @@
 "use client";
 
-import { parseAsBoolean, parseAsString, useQueryStates } from "nuqs";
+import { createLoader, createSerializer, parseAsBoolean, parseAsString, useQueryStates } from "nuqs";
 import { useCallback, useMemo } from "react";
 import { defaultRange, parsePoint, printPoint, type TimeRange } from "./time-range";
 
@@ -9,6 +9,9 @@ const keys = {
   to: parseAsString,
   paused: parseAsBoolean.withDefault(false),
 };
+
+const read = createLoader(keys);
+const write = createSerializer(keys);
 
 /**
  * The time range of the page, kept in the URL as from, to and paused; what
@@ -40,4 +43,15 @@ export function useTimeRange(): [TimeRange, (range: TimeRange) => void] {
     [setParams],
   );
   return [range, setRange];
+}
+
+/** The link to a page that shows a time range too, with the one that the query of a URL has. */
+export function withRange(href: string, search: string): string {
+  return write(href, read(search));
+}
+
+/** withRange for links that are drawn: with the range of the page, whenever it changes. */
+export function useRangeLink(): (href: string) => string {
+  const [params] = useQueryStates(keys);
+  return (href) => write(href, params);
 }

@@ -14,7 +14,7 @@ import { stateName, useAgents } from "@/lib/agents";
 import { rateWindow } from "@/lib/promql";
 import { useRuntime } from "@/lib/runtime";
 import { duration, stepFor } from "@/lib/time-range";
-import { useTimeRange } from "@/lib/use-time-range";
+import { useRangeLink, useTimeRange } from "@/lib/use-time-range";
 import { FilesystemBars } from "./filesystem-bars";
 import { GapList } from "./gap-list";
 import { HostActions } from "./host-actions";
@@ -38,6 +38,7 @@ export function HostPage(others: Others) {
 
 function ChooseHost() {
   const { data, error, refetch } = useAgents();
+  const rangeLink = useRangeLink();
   return (
     <>
       <PageHeader title="Hosts" />
@@ -56,7 +57,7 @@ function ChooseHost() {
             {data.map((agent) => (
               <li key={agent.id}>
                 <Link
-                  href={`/host?id=${agent.id}`}
+                  href={rangeLink(`/host?id=${agent.id}`)}
                   prefetch={false}
                   className="flex items-center gap-3 rounded-md border border-line bg-surface px-3 py-2 hover:bg-hover"
                 >

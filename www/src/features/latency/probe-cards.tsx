@@ -8,7 +8,7 @@ import { format } from "@/lib/format";
 import { useRuntime } from "@/lib/runtime";
 import { duration, isLive, stepFor } from "@/lib/time-range";
 import { useRange } from "@/lib/use-live-range";
-import { useTimeRange } from "@/lib/use-time-range";
+import { useRangeLink, useTimeRange } from "@/lib/use-time-range";
 import { kindNames, printProbe, probeId, quantileWindow, sortStats } from "./probe";
 import * as queries from "./queries";
 import { useProbeStats } from "./use-probes";
@@ -17,6 +17,7 @@ import { useProbeStats } from "./use-probes";
 export function ProbeCards({ agent }: { agent: string }) {
   const { watch } = useRuntime();
   const [range] = useTimeRange();
+  const rangeLink = useRangeLink();
   const probes = queries.matchers({ agent });
   const stats = useProbeStats(probes, range);
   const stepMs = stepFor(duration(range, watch.now()), 60);
@@ -41,7 +42,7 @@ export function ProbeCards({ agent }: { agent: string }) {
         <li key={printProbe(row)} className="min-w-0">
           <Link
             prefetch={false}
-            href={`/latency?probe=${encodeURIComponent(printProbe(row))}`}
+            href={rangeLink(`/latency?probe=${encodeURIComponent(printProbe(row))}`)}
             className="flex h-full flex-col gap-1.5 rounded-lg border border-line bg-surface px-3 py-2.5 hover:border-line-strong hover:bg-hover"
           >
             <span className="flex min-w-0 items-baseline gap-2">

@@ -10,6 +10,7 @@ import { Stat } from "@/components/stat";
 import { Skeleton, StaleNotice } from "@/components/states";
 import { useRuntime } from "@/lib/runtime";
 import { duration, stepFor, type TimeRange } from "@/lib/time-range";
+import { useRangeLink } from "@/lib/use-time-range";
 import { AnswersHeatmap } from "./answers-heatmap";
 import { intervalOf, kindNames, type ProbeId, quantileWindow } from "./probe";
 import { chartsOf, fromAgents } from "./probe-charts";
@@ -33,6 +34,7 @@ export function ProbeDetail({
   onBack: () => void;
 }) {
   const { watch } = useRuntime();
+  const rangeLink = useRangeLink();
   const probes = queries.matchers(probe);
   const stats = useProbeStats(probes, range);
   const row = stats.data?.[0];
@@ -63,7 +65,7 @@ export function ProbeDetail({
           {probe.probe}, from{" "}
           <Link
             prefetch={false}
-            href={`/host?id=${probe.agent}#latency`}
+            href={rangeLink(`/host?id=${probe.agent}#latency`)}
             className="text-accent underline underline-offset-2"
           >
             {row?.instance ?? "its host"}

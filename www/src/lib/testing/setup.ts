@@ -14,9 +14,12 @@ window.matchMedia ??= (media) =>
 // Nor does it draw or scroll.
 HTMLCanvasElement.prototype.getContext = () => null;
 window.scrollTo = () => {};
+Element.prototype.scrollIntoView = () => {};
 
-globalThis.ResizeObserver ??= class {
+class Observer {
   observe() {}
   unobserve() {}
   disconnect() {}
-};
+}
+globalThis.ResizeObserver ??= Observer;
+globalThis.IntersectionObserver ??= Observer as unknown as typeof IntersectionObserver;
