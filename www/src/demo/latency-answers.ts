@@ -17,7 +17,7 @@ function pick(probes: string, agents: DemoAgent[]): Pair[] {
 }
 
 function labelsOf({ agent, probe }: Pair): Record<string, string> {
-  return { agent: agent.id, instance: agent.name, probe: probe.probe, kind: probe.kind, target: probe.target };
+  return { agent: agent.id, probe: probe.probe, kind: probe.kind, target: probe.target };
 }
 
 const rateOf = ({ kind }: DemoProbe) => (kind === "disk" ? 0.1 : 1);
@@ -40,10 +40,7 @@ const quantileAt =
 const lossAt = ({ agent, probe }: Pair, seconds: number) => lossOf(agent, probe, seconds) / 20;
 
 function eachAgent(q: string, probes: string, agents: DemoAgent[]): DemoSeries[] {
-  return eachProbe(probes, agents, quantileAt(q)).map(({ labels: { agent = "", instance = "" }, at }) => ({
-    labels: { agent, instance },
-    at,
-  }));
+  return eachProbe(probes, agents, quantileAt(q)).map(({ labels: { agent = "" }, at }) => ({ labels: { agent }, at }));
 }
 
 /** Those with the greatest values now, of those that have one above zero. */

@@ -40,3 +40,11 @@ describe("the time range", () => {
     expect(found).toEqual([{ id: agent, hash: "#latency", ...range }]);
   });
 });
+
+describe("LatencyPage", () => {
+  it("calls hosts by the names they have now", async () => {
+    page = await render(<LatencyPage />, { transport: createDemoTransport({ agents: 12 }), search: "?kind=icmp" });
+    const { container } = page;
+    await until(() => expect(container.querySelector("tbody")?.textContent).toContain("web-fra-01"));
+  });
+});

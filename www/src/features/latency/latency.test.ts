@@ -5,14 +5,16 @@ import { addLatencyAnswers } from "@/demo/latency-answers";
 import {
   heatmapStep,
   intervalOf,
-  type ProbeStats,
+  type NamedStats,
   parseProbe,
   printProbe,
   quantileWindow,
   searchStats,
   sortStats,
   toStats,
+  withNames,
 } from "./probe";
+import { fromAgents } from "./probe-charts";
 import { alongColumns } from "./quantiles";
 import * as queries from "./queries";
 import { boundTo, joinHeatmaps } from "./use-probes";
@@ -30,7 +32,7 @@ describe("probe in the URL", () => {
   });
 });
 
-const row = (over: Partial<ProbeStats>): ProbeStats => ({
+const row = (over: Partial<NamedStats>): NamedStats => ({
   agent: "a",
   probe: "p",
   kind: "icmp",
@@ -46,7 +48,7 @@ const row = (over: Partial<ProbeStats>): ProbeStats => ({
 });
 
 describe("statistics", () => {
-  const labels = { agent: "a", instance: "host-1", probe: "p", kind: "icmp", target: "t" };
+  const labels = { agent: "a", probe: "p", kind: "icmp", target: "t" };
 
   test("of one probe meet in one row; what has no value is null, not 0", () => {
     const rows = toStats([
@@ -54,7 +56,8 @@ describe("statistics", () => {
       { name: "loss", samples: [{ labels, value: Number.NaN }] },
       { name: "attempts", samples: [{ labels: { ...labels, agent: "b" }, value: 1 }] },
     ]);
-    expect(rows).toEqual([row({ p50: 0.01 }), row({ agent: "b", attempts: 1 })]);
+    const names = new Map([["a", "host-1"]]);
+    expect(withNames(rows, names)).toEqual([row({ p50: 0.01 }), row({ agent: "b", instance: "b", attempts: 1 })]);
   });
 
   test("without a value come last in both directions", () => {
@@ -148,7 +151,31 @@ describe("heatmap", () => {
   });
 });
 
+test("hosts that see the same target have the names they have now", () => {
+  const seen = (agent: string, value: number) => ({ labels: { agent }, values: [value] });
+  const names = new Map([["a", "host-1"]]);
+  const series = fromAgents({ ...id, agent: "a" }, ["a", "gone"], names, 10, "log").series([
+    { series: [seen("a", 1), seen("gone", 2)] },
+  ]);
+  expect(series.map(({ key, label }) => [key, label])).toEqual([
+    ["a", "host-1"],
+    ["gone", "gone"],
+  ]);
+});
+
 describe("queries", () => {
+  test("add up what a host measured under all its names", () => {
+    for (const expr of [
+      queries.probeQuantile("0.99", "", "30s"),
+      queries.probeAttempts("", "120s", "30s"),
+      queries.probeLoss("", "30s"),
+      queries.agentQuantile("0.99", "", "30s"),
+    ]) {
+      expect(expr).toMatch(/sum by \(agent/);
+      expect(expr).not.toContain("instance");
+    }
+  });
+
   test("pick by what is given", () => {
     expect(queries.matchers({})).toBe("");
     expect(queries.matchers({ agent: "a", target: 'x"y' })).toBe('agent="a",target="x\\"y"');

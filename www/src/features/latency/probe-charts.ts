@@ -79,8 +79,14 @@ export function chartsOf(probe: ProbeId, scale: ValueScale) {
   };
 }
 
-/** The same target as these agents see it; agents are those that see it slowest, or few. */
-export function fromAgents(probe: ProbeId, agents: readonly string[], most: number, scale: ValueScale): LiveChartSpec {
+/** The same target as these agents see it, which have these names; agents are those that see it slowest, or few. */
+export function fromAgents(
+  probe: ProbeId,
+  agents: readonly string[],
+  names: ReadonlyMap<string, string>,
+  most: number,
+  scale: ValueScale,
+): LiveChartSpec {
   const probes = queries.ofAgents(queries.matchers({ kind: probe.kind, target: probe.target }), agents);
   return {
     id: "from-agents",
@@ -90,10 +96,10 @@ export function fromAgents(probe: ProbeId, agents: readonly string[], most: numb
     scale,
     exprs: (window) => [queries.agentQuantile("0.99", probes, window)],
     series: ([result]) =>
-      (result?.series ?? []).map(({ labels, values }, i) => ({
-        key: labels.agent ?? "",
-        label: labels.instance ?? labels.agent ?? "",
-        color: labels.agent === probe.agent ? "series-3" : otherColor(i),
+      (result?.series ?? []).map(({ labels: { agent = "" }, values }, i) => ({
+        key: agent,
+        label: names.get(agent) ?? agent,
+        color: agent === probe.agent ? "series-3" : otherColor(i),
         column: values,
       })),
   };

@@ -8,6 +8,7 @@ import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { Stat } from "@/components/stat";
 import { Skeleton, StaleNotice } from "@/components/states";
+import { useAgentNames } from "@/lib/agents";
 import { useRuntime } from "@/lib/runtime";
 import { duration, stepFor, type TimeRange } from "@/lib/time-range";
 import { useRangeLink } from "@/lib/use-time-range";
@@ -44,10 +45,11 @@ export function ProbeDetail({
   const [logarithmic, setLogarithmic] = useState(true);
   const scale = logarithmic ? "log" : "linear";
   const specs = useMemo(() => chartsOf(probe, scale), [probe, scale]);
+  const names = useAgentNames();
   const slowest = useSlowestAgents(probe, range, MOST_AGENTS);
   const others = useMemo(
-    () => slowest.data && fromAgents(probe, slowest.data, MOST_AGENTS, scale),
-    [probe, slowest.data, scale],
+    () => slowest.data && fromAgents(probe, slowest.data, names, MOST_AGENTS, scale),
+    [probe, slowest.data, names, scale],
   );
   const chart = (spec: LiveChartSpec, followAgent?: string) => (
     <LiveChart key={spec.id} spec={spec} range={range} stepMs={stepMs} rateWindow={window} followAgent={followAgent} />
@@ -68,7 +70,7 @@ export function ProbeDetail({
             href={rangeLink(`/host?id=${probe.agent}#latency`)}
             className="text-accent underline underline-offset-2"
           >
-            {row?.instance ?? "its host"}
+            {names.get(probe.agent) ?? "its host"}
           </Link>
         </span>
         <Button

@@ -4,7 +4,7 @@ import { parseAsBoolean, parseAsString, parseAsStringLiteral, useQueryState } fr
 import { useMemo } from "react";
 import { inputLook } from "@/components/field";
 import { EmptyState, ErrorState, Skeleton, StaleNotice } from "@/components/states";
-import { useAgents } from "@/lib/agents";
+import { useAgentNames, useAgents } from "@/lib/agents";
 import { format } from "@/lib/format";
 import { useRuntime } from "@/lib/runtime";
 import { duration, isLive, stepFor, type TimeRange } from "@/lib/time-range";
@@ -18,6 +18,7 @@ import {
   type SortKey,
   searchStats,
   sortStats,
+  withNames,
 } from "./probe";
 import { ProbeTable } from "./probe-table";
 import * as queries from "./queries";
@@ -44,12 +45,13 @@ export function ProbeList({ range, onChoose }: { range: TimeRange; onChoose: (pr
   const probes = worst.data?.probes;
   const bound = worst.data?.rows ?? null;
   const stats = useProbeStats(probes, range);
+  const names = useAgentNames();
   const error = worst.error ?? stats.error;
   const lines = useHistory(probes, range);
   const rows = useMemo(() => {
     const known = (stats.data ?? []).filter((row) => bound === null || bound.has(printProbe(row)));
-    return sortStats(searchStats(known, text), key, descending);
-  }, [stats.data, bound, text, key, descending]);
+    return sortStats(searchStats(withNames(known, names), text), key, descending);
+  }, [stats.data, bound, names, text, key, descending]);
   const onSort = (next: SortKey) => {
     if (next !== key) void setKey(next);
     void setDescending(next === key ? !descending : !["target", "probe", "instance"].includes(next));

@@ -6,7 +6,7 @@ import { Badge } from "@/components/badge";
 import { Button } from "@/components/button";
 import { Icon } from "@/components/icon";
 import { format } from "@/lib/format";
-import { kindNames, type ProbeId, type ProbeStats, printProbe, type SortKey } from "./probe";
+import { kindNames, type NamedStats, type ProbeId, printProbe, type SortKey } from "./probe";
 
 /** wide: left out on a phone. */
 const columns: { key: SortKey; name: string; numeric?: boolean; wide?: boolean; hint?: string }[] = [
@@ -34,7 +34,7 @@ export function ProbeTable({
   onSort,
   onChoose,
 }: {
-  rows: readonly ProbeStats[];
+  rows: readonly NamedStats[];
   /** p99 over time by printProbe. */
   history: ReadonlyMap<string, (number | null)[]>;
   sort: { key: SortKey; descending: boolean };

@@ -8,7 +8,6 @@ export interface ProbeId {
 
 /** A probe and what it measured over a window; null where there was nothing to measure. */
 export interface ProbeStats extends ProbeId {
-  instance: string;
   p50: number | null;
   p90: number | null;
   p99: number | null;
@@ -17,6 +16,11 @@ export interface ProbeStats extends ProbeId {
   loss: number | null;
   /** Attempts a second. */
   attempts: number | null;
+}
+
+/** As people know it: with the name of its agent. */
+export interface NamedStats extends ProbeStats {
+  instance: string;
 }
 
 export type StatName = "p50" | "p90" | "p99" | "max" | "loss" | "attempts";
@@ -66,16 +70,7 @@ export function toStats(answers: readonly { name: StatName; samples: readonly Sa
       const key = printProbe(id);
       let row = rows.get(key);
       if (!row) {
-        row = {
-          ...id,
-          instance: labels.instance ?? id.agent,
-          p50: null,
-          p90: null,
-          p99: null,
-          max: null,
-          loss: null,
-          attempts: null,
-        };
+        row = { ...id, p50: null, p90: null, p99: null, max: null, loss: null, attempts: null };
         rows.set(key, row);
       }
       row[name] = Number.isFinite(value) ? value : null;
@@ -84,13 +79,23 @@ export function toStats(answers: readonly { name: StatName; samples: readonly Sa
   return [...rows.values()];
 }
 
+/** Names by the ids of agents; one that was removed has none, and is known by its id. */
+export function withNames(rows: readonly ProbeStats[], names: ReadonlyMap<string, string>): NamedStats[] {
+  return rows.map((row) => ({ ...row, instance: names.get(row.agent) ?? row.agent }));
+}
+
 export type SortKey = StatName | "instance" | "probe" | "target";
 
 /** Rows in the order of a column; what has no value comes last in both directions. */
-export function sortStats(rows: readonly ProbeStats[], key: SortKey, descending: boolean): ProbeStats[] {
+export function sortStats<Key extends SortKey, Row extends ProbeId & Record<Key, string | number | null>>(
+  rows: readonly Row[],
+  key: Key,
+  descending: boolean,
+): Row[] {
   const sign = descending ? -1 : 1;
   return rows.toSorted((a, b) => {
-    const [x, y] = [a[key], b[key]];
+    const x: string | number | null = a[key];
+    const y: string | number | null = b[key];
     if (x === y) return printProbe(a).localeCompare(printProbe(b));
     if (x === null) return 1;
     if (y === null) return -1;
@@ -99,7 +104,7 @@ export function sortStats(rows: readonly ProbeStats[], key: SortKey, descending:
 }
 
 /** Rows in which every word of the text occurs somewhere. */
-export function searchStats(rows: readonly ProbeStats[], text: string): readonly ProbeStats[] {
+export function searchStats(rows: readonly NamedStats[], text: string): readonly NamedStats[] {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length === 0) return rows;
   return rows.filter(({ instance, probe, kind, target }) => {

@@ -19,7 +19,8 @@ export function ofAgents(probes: string, agents: readonly string[]): string {
   return [probes, `agent=~${quote(agents.join("|"))}`].filter(Boolean).join(",");
 }
 
-const one = "agent, instance, probe, kind, target";
+/** Without instance: of a host that was renamed, what it measured under both names is one. */
+const one = "agent, probe, kind, target";
 
 function quantile(q: string, by: string, probes: string, phases: string, window: string): string {
   // PromQL allows the comma that stays when there are no further matchers.
@@ -55,7 +56,7 @@ export const phaseQuantile = (q: string, probes: string, window: string) =>
 
 /** A quantile of the same target as each agent sees it. */
 export const agentQuantile = (q: string, probes: string, window: string) =>
-  quantile(q, "agent, instance", probes, 'phase="total"', window);
+  quantile(q, "agent", probes, 'phase="total"', window);
 
 /** The slowest probes by a quantile. */
 export const slowestProbes = (most: string, q: string, probes: string, window: string) =>
