@@ -169,6 +169,7 @@ func (in *Ingest) Serve(ctx context.Context, stream Stream, peer Peer) error {
 		return err
 	}
 	defer in.detach(s)
+	defer s.leave()
 	known, err = in.identify(ctx, s)
 	if err != nil {
 		return err

@@ -648,3 +648,32 @@ func TestStoreIsSlowNotTheAgent(t *testing.T) {
 		}
 	})
 }
+
+// mute is a stream that takes nothing.
+type mute struct {
+	*pipe
+	onSend func()
+}
+
+func (m mute) Send(*sondev1.ConnectResponse) error {
+	m.onSend()
+	return io.ErrClosedPipe
+}
+
+// Who still knows a session that failed before it was served does not touch its
+// stream, which is gone.
+func TestNoAbortBehindTheHandler(t *testing.T) {
+	w := newWorld(t, Limits{})
+	var s *session
+	stream := mute{newPipe(), func() { s = w.session(w.agent.ID) }}
+	go func() {
+		stream.requests <- &sondev1.ConnectRequest{Message: &sondev1.ConnectRequest_Hello{Hello: &sondev1.Hello{
+			AgentId: w.agent.ID, BootId: []byte("0123456789abcdef"),
+		}}}
+	}()
+	err := w.Serve(t.Context(), stream, Peer{Credential: w.credential, Abort: func() { t.Error("the stream was aborted") }})
+	if !errors.Is(err, io.ErrClosedPipe) {
+		t.Fatal(err)
+	}
+	s.end(errStopping)
+}

@@ -108,6 +108,10 @@ func (s *session) end(cause error) {
 	})
 }
 
+// leave keeps the stream from being aborted once its handler returns; an end that
+// is under way is waited for.
+func (s *session) leave() { s.endOnce.Do(func() { close(s.ended) }) }
+
 // serve runs the session of known until it ends, and returns why it did; nil
 // when the agent closed the stream.
 func (s *session) serve(ctx context.Context, known fleet.Agent) error {
