@@ -199,21 +199,26 @@ func (s *Store) DeleteAgent(ctx context.Context, id string) error {
 func (s *Store) SeeAgents(ctx context.Context, sightings []fleet.Sighting) error {
 	// In one order, so that servers do not wait for each other in a circle.
 	sightings = slices.SortedStableFunc(slices.Values(sightings), func(a, b fleet.Sighting) int { return cmp.Compare(a.AgentID, b.AgentID) })
-	batch := new(pgx.Batch)
-	for _, sighting := range sightings {
-		var facts *string
-		if sighting.Host != nil {
-			_, encoded, err := record.EncodeAgent(nil, *sighting.Host)
-			if err != nil {
-				return err
-			}
-			facts = &encoded
+	facts := make([]*string, len(sightings))
+	for i, sighting := range sightings {
+		if sighting.Host == nil {
+			continue
 		}
-		batch.Queue(`
-			UPDATE agents SET last_seen_at = greatest(last_seen_at, $1), host = coalesce($2, host) WHERE id = $3`,
-			moment(sighting.At), facts, text(sighting.AgentID))
+		_, encoded, err := record.EncodeAgent(nil, *sighting.Host)
+		if err != nil {
+			return err
+		}
+		facts[i] = &encoded
 	}
-	return s.tx(ctx, func(ctx context.Context, tx pgx.Tx) error { return tx.SendBatch(ctx, batch).Close() })
+	return s.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		return batch(ctx, tx, func(b *pgx.Batch) {
+			for i, sighting := range sightings {
+				b.Queue(`
+					UPDATE agents SET last_seen_at = greatest(last_seen_at, $1), host = coalesce($2, host) WHERE id = $3`,
+					moment(sighting.At), facts[i], text(sighting.AgentID))
+			}
+		})
+	})
 }
 
 // scanAgent reads a row of agentColumns.

@@ -154,20 +154,23 @@ func scanRevision(row pgx.Row, behind ...any) (fleet.Revision, error) {
 func (s *Store) PutConfigStatuses(ctx context.Context, statuses []fleet.ConfigStatus) error {
 	// In one order, so that servers do not wait for each other in a circle.
 	statuses = slices.SortedStableFunc(slices.Values(statuses), func(a, b fleet.ConfigStatus) int { return cmp.Compare(a.AgentID, b.AgentID) })
-	batch := new(pgx.Batch)
-	for _, c := range statuses {
-		faults := []byte("[]")
+	faults := make([]string, len(statuses))
+	for i, c := range statuses {
+		faults[i] = "[]"
 		if len(c.Errors) > 0 {
-			var err error
-			if faults, err = json.Marshal(c.Errors); err != nil {
+			encoded, err := json.Marshal(c.Errors)
+			if err != nil {
 				return fmt.Errorf("encoding errors of agent %s: %w", c.AgentID, err)
 			}
+			faults[i] = string(encoded)
 		}
+	}
+	queue := func(b *pgx.Batch, c fleet.ConfigStatus, faults string) {
 		// The rows of the agent and of its session are locked first: neither a
 		// removal nor a session that begins comes in between.
-		batch.Queue("SELECT 1 FROM agents WHERE id = $1 FOR KEY SHARE", text(c.AgentID))
-		batch.Queue("SELECT 1 FROM agent_sessions WHERE agent_id = $1 FOR SHARE", text(c.AgentID))
-		batch.Queue(`
+		b.Queue("SELECT 1 FROM agents WHERE id = $1 FOR KEY SHARE", text(c.AgentID))
+		b.Queue("SELECT 1 FROM agent_sessions WHERE agent_id = $1 FOR SHARE", text(c.AgentID))
+		b.Queue(`
 			INSERT INTO agent_config_state AS old (agent_id, revision, desired_hash, in_force_hash, state, errors, changed_at)
 			SELECT id, $2, $3, $4, $5, $6, $7 FROM agents WHERE id = $1
 			ON CONFLICT (agent_id) DO UPDATE SET revision = excluded.revision, desired_hash = excluded.desired_hash,
@@ -175,10 +178,15 @@ func (s *Store) PutConfigStatuses(ctx context.Context, statuses []fleet.ConfigSt
 				changed_at = excluded.changed_at
 			WHERE excluded.revision > old.revision OR excluded.revision = old.revision AND NOT EXISTS (
 				SELECT 1 FROM agent_sessions WHERE agent_id = $1 AND server_id <> $8)`,
-			text(c.AgentID), c.Revision, hash(c.Desired), hash(c.InForce), string(c.State), string(faults), moment(c.ChangedAt), s.self)
+			text(c.AgentID), c.Revision, hash(c.Desired), hash(c.InForce), string(c.State), faults, moment(c.ChangedAt), s.self)
 	}
 	return s.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		err := batch(ctx, tx, func(b *pgx.Batch) {
+			for i, c := range statuses {
+				queue(b, c, faults[i])
+			}
+		})
+		if err != nil {
 			return err
 		}
 		return s.notify(ctx, tx, fleet.StatusesChanged, "", 0)

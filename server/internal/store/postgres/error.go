@@ -16,11 +16,13 @@ import (
 func (s *Store) failure(err error) error {
 	var coded *fleet.Error
 	var connect *pgconn.ConnectError
+	connecting := errors.As(err, &connect)
 	switch {
 	case err == nil,
 		errors.As(err, &coded),
 		errors.Is(err, context.Canceled),
-		errors.Is(err, context.DeadlineExceeded):
+		// That a connection was not made in time is something else.
+		errors.Is(err, context.DeadlineExceeded) && !connecting:
 		return err
 	}
 	state := sqlState(err)
@@ -42,7 +44,7 @@ func (s *Store) failure(err error) error {
 			"the database %s does not let the server make its tables: make its user the owner of the database", s.place)
 	case class == "40", state == "55P03", state == "57014", state == "25P03":
 		return fleet.Wrapf(fleet.Unavailable, err, "the database %s is busy: try again", s.place)
-	case errors.As(err, &connect), disconnected(err):
+	case connecting, disconnected(err):
 		return fleet.Wrapf(fleet.Unavailable, err,
 			"the database %s cannot be reached: see that it runs and that this machine may connect; the server goes on once it can", s.place)
 	}

@@ -219,6 +219,14 @@ func (s *Store) persist(ctx context.Context, try func(context.Context) (uncertai
 	}
 }
 
+// batch runs the statements that queue queues, anew at each try: a batch has been
+// prepared on the connection that it was sent on.
+func batch(ctx context.Context, tx pgx.Tx, queue func(*pgx.Batch)) error {
+	var b pgx.Batch
+	queue(&b)
+	return tx.SendBatch(ctx, &b).Close()
+}
+
 // exec runs one statement as a transaction and says how many rows it touched.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
 	err = s.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {

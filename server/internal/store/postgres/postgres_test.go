@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -140,6 +141,7 @@ func TestRefused(t *testing.T) {
 		"password":         {with(func(u *url.URL) { u.User = url.UserPassword("sonde", "s3cret") }), fleet.Unavailable, "password"},
 		"no such database": {with(func(u *url.URL) { u.Path = "/nowhere" }), fleet.Unavailable, "the name of the database"},
 		"nobody there":     {with(func(u *url.URL) { u.Host = "127.0.0.1:1" }), fleet.Unavailable, "cannot be reached"},
+		"silent":           {with(func(u *url.URL) { u.Host, u.RawQuery = mute(t), "sslmode=disable&connect_timeout=1" }), fleet.Unavailable, "cannot be reached"},
 		"no TLS there":     {with(func(u *url.URL) { u.RawQuery = "sslmode=require" }), fleet.Unavailable, "cannot be reached"},
 		"encoding":         {with(func(u *url.URL) { u.Path = "/latin" }), fleet.State, "encoded in LATIN1"},
 		"may make nothing": {with(func(u *url.URL) { u.User = url.UserPassword("guest", "guest") }), fleet.State, "owner"},
@@ -165,6 +167,16 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// mute returns the address of a listener that says nothing.
+func mute(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().String()
 }
 
 func TestStandby(t *testing.T) {
@@ -236,6 +248,32 @@ func TestConnectionsEnded(t *testing.T) {
 			t.Fatal(err)
 		}
 		cluster.Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'test_1'")
+	}
+}
+
+// A batch of statements whose connection broke while they ran is sent again.
+func TestConnectionEndedWithinABatch(t *testing.T) {
+	cluster := postgrestest.Start(t)
+	s := open(t, cluster.Database(t))
+	if err := enroll(t, s, "seen"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.pool.Exec(t.Context(), `
+		CREATE SEQUENCE tries;
+		CREATE FUNCTION break_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF nextval('tries') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
+			RETURN NEW;
+		END $$;
+		CREATE TRIGGER break_once BEFORE UPDATE ON agents FOR EACH ROW EXECUTE FUNCTION break_once()`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.UnixMilli(1_700_000_000_000).UTC()
+	if err := s.SeeAgents(t.Context(), []fleet.Sighting{{AgentID: "seen", At: at}}); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := s.Agent(t.Context(), "seen"); err != nil || !a.LastSeenAt.Equal(at) {
+		t.Errorf("%v, %v", a.LastSeenAt, err)
 	}
 }
 

@@ -186,10 +186,13 @@ func (s *Store) DeleteAPIToken(ctx context.Context, name string) error {
 
 // UseAPITokens implements [fleet.Store].
 func (s *Store) UseAPITokens(ctx context.Context, used map[string]time.Time) error {
-	batch := new(pgx.Batch)
 	// In one order, so that servers do not wait for each other in a circle.
-	for _, name := range slices.Sorted(maps.Keys(used)) {
-		batch.Queue("UPDATE api_tokens SET last_used_at = greatest(last_used_at, $1) WHERE name = $2", moment(used[name]), text(name))
-	}
-	return s.tx(ctx, func(ctx context.Context, tx pgx.Tx) error { return tx.SendBatch(ctx, batch).Close() })
+	names := slices.Sorted(maps.Keys(used))
+	return s.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		return batch(ctx, tx, func(b *pgx.Batch) {
+			for _, name := range names {
+				b.Queue("UPDATE api_tokens SET last_used_at = greatest(last_used_at, $1) WHERE name = $2", moment(used[name]), text(name))
+			}
+		})
+	})
 }
