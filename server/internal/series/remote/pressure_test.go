@@ -29,6 +29,7 @@ type fake struct {
 func newFake(t *testing.T, answers ...func(http.ResponseWriter)) *fake {
 	f := &fake{answers: answers}
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
 		_, _ = io.Copy(io.Discard, r.Body)
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -197,5 +198,51 @@ func TestOwnAuthoritiesAndBasicCredentials(t *testing.T) {
 	}
 	if user != "u" || password != "s" {
 		t.Errorf("credentials %q %q", user, password)
+	}
+}
+
+// A store that refuses all of an agent's old samples and does not say how many is
+// not asked about each of them.
+func TestOldSamplesAreRefusedTogether(t *testing.T) {
+	answers := []func(http.ResponseWriter){status(http.StatusUnsupportedMediaType)}
+	for range 100 {
+		answers = append(answers, func(w http.ResponseWriter) { http.Error(w, "out of order sample", http.StatusBadRequest) })
+	}
+	f := newFake(t, answers...)
+	s := f.open(t, remote.Options{})
+	const columns, rows = 200, 10
+	got := write(t, s, series.Rows{Target: target(columns, false), Times: ticks(rows), Floats: make([]float64, columns*rows)})
+	if got.err != nil || got.result.Stored != 0 || len(got.result.Refused) != 1 || got.result.Refused[0].Samples != columns*rows {
+		t.Errorf("%+v", got)
+	}
+	if n := len(f.requests()); n > 60 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+// What succeeded before, however long it took, is no reason to give up at the
+// first failure.
+func TestPatienceBeginsWithTheFailure(t *testing.T) {
+	const patience = 200 * time.Millisecond
+	written := func(n string) func(http.ResponseWriter) {
+		return status(200, "X-Prometheus-Remote-Write-Samples-Written", n)
+	}
+	f := newFake(t, func(w http.ResponseWriter) {
+		time.Sleep(2 * patience) // a slow store
+		written("10000")(w)
+	}, status(503), written("5000"))
+	s := f.open(t, remote.Options{Patience: patience})
+	got := write(t, s, series.Rows{Target: target(15, false), Times: ticks(1000), Floats: make([]float64, 15_000)})
+	if got.err != nil || got.result.Stored != 15_000 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestReadsAskForWholeAnswers(t *testing.T) {
+	f := newFake(t)
+	s := f.open(t, remote.Options{})
+	_ = s.Ready(t.Context())
+	if q := f.requests()[0].Form; q.Get("partial_response") != "false" || q.Get("deny_partial_response") != "1" {
+		t.Errorf("%v", q)
 	}
 }

@@ -168,6 +168,10 @@ func seconds(ms int64) string { return strconv.FormatFloat(float64(ms)/1000, 'f'
 
 // get asks the query API. The answer's data is decoded into data.
 func (s *Store) get(ctx context.Context, path string, params url.Values, data any) error {
+	// Without some of its nodes a cluster is to fail, not to answer with a part:
+	// Thanos' and VictoriaMetrics' words for that, which others do not read.
+	params.Set("partial_response", "false")
+	params.Set("deny_partial_response", "1")
 	target := s.options.ReadURL + "/api/v1/" + path
 	var req *http.Request
 	var err error

@@ -11,6 +11,11 @@ import (
 // whether the server is ready, and the store is not to be asked as often.
 const probeAge = time.Second
 
+// refusalAge is for how long a failed write counts after the store might have been
+// asked again: a server whose agents have left it writes nothing, and would
+// otherwise never be ready for them to come back.
+const refusalAge = 15 * time.Second
+
 // probe is what was found when the store was asked last whether it answers.
 type probe struct {
 	mu  sync.Mutex
@@ -21,9 +26,9 @@ type probe struct {
 // Ready says why the store cannot be written to or read from now, or nil.
 func (s *Store) Ready(ctx context.Context) error {
 	s.mu.Lock()
-	err := s.refusing
+	err, until := s.refusing, s.retryAt.Add(refusalAge)
 	s.mu.Unlock()
-	if err != nil {
+	if err != nil && time.Now().Before(until) {
 		return err
 	}
 	p := &s.probe

@@ -21,7 +21,8 @@
 //
 // How durable an accepted sample is, is the store's matter. Which of several
 // samples a store refuses, it says for people only; where it does not count what
-// it took, the request is halved until the refused samples stand alone. A store
+// it took, the request is halved until the refused samples stand alone; what is
+// older than one that was too old is refused with it. A store
 // that takes nothing out of order may then refuse what it has already: those
 // count as refused, and are there.
 package remote

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +32,27 @@ type sender struct {
 	// notBefore is when the store may be asked again.
 	notBefore time.Time
 	backoff   time.Duration
+	// deadline is until when a store that is down is asked again; zero while it
+	// is not.
+	deadline time.Time
+	// refused has, for each Write, before which time the store is known to refuse it
+	// as too old.
+	refused []bounds
 }
+
+// bounds are times in milliseconds since 1970, of numbers and of histograms, which
+// a store may refuse where it takes numbers.
+type bounds struct{ floats, histograms int64 }
+
+func (b *bounds) of(r *run) *int64 {
+	if r.histograms != nil {
+		return &b.histograms
+	}
+	return &b.floats
+}
+
+// tooOld reports whether the store is known to refuse the first sample of r.
+func (s *sender) tooOld(r *run) bool { return r.times[0] < *s.refused[r.write].of(r) }
 
 // verdict is what the store said of a request.
 type verdict uint8
@@ -59,17 +80,21 @@ type answer struct {
 
 // deliver sends runs until the store has taken or refused each sample of them.
 // Its error is that of all their Writes.
-func (s *Store) deliver(deadline time.Time, runs []run, results []series.Result) error {
+func (s *Store) deliver(runs []run, results []series.Result) error {
+	s.sender.refused = make([]bounds, len(results))
 	for _, request := range requests(runs) {
-		if err := s.settle(deadline, request, results); err != nil {
+		if err := s.settle(request, results); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Store) settle(deadline time.Time, runs []run, results []series.Result) error {
-	a, err := s.offer(deadline, runs)
+func (s *Store) settle(runs []run, results []series.Result) error {
+	if runs = s.withoutTooOld(runs, results); len(runs) == 0 {
+		return nil
+	}
+	a, err := s.offer(runs)
 	if err != nil {
 		return err
 	}
@@ -96,25 +121,57 @@ func (s *Store) settle(deadline time.Time, runs []run, results []series.Result) 
 	}
 	head, tail := halve(runs)
 	if head == nil {
-		results[runs[0].write].Refuse(a.reason, func() string { return runs[0].first(a.text) })
+		r := &runs[0]
+		results[r.write].Refuse(a.reason, func() string { return r.first(a.text) })
+		if a.reason == series.TooOld {
+			*s.sender.refused[r.write].of(r) = r.times[0] + 1
+		}
 		return nil
 	}
-	if err := s.settle(deadline, head, results); err != nil {
+	if err := s.settle(head, results); err != nil {
 		return err
 	}
-	return s.settle(deadline, tail, results)
+	return s.settle(tail, results)
 }
 
-// offer sends a request until the store accepts or refuses it, or the deadline
-// has passed.
-func (s *Store) offer(deadline time.Time, runs []run) (answer, error) {
+// withoutTooOld refuses what is no newer than what the store has just refused of
+// the same Write, and returns the other runs. An agent that was away for long is
+// else asked about sample by sample, and all others wait for it.
+func (s *Store) withoutTooOld(runs []run, results []series.Result) []run {
+	first := 0
+	for first < len(runs) && !s.sender.tooOld(&runs[first]) {
+		first++
+	}
+	if first == len(runs) {
+		return runs
+	}
+	kept := slices.Clone(runs[:first])
+	for _, r := range runs[first:] {
+		for len(r.times) > 0 && s.sender.tooOld(&r) {
+			old, rest := r.cut(1)
+			results[r.write].Refuse(series.TooOld, func() string { return old.first("older than what the store has refused") })
+			r = rest
+		}
+		if len(r.times) > 0 {
+			kept = append(kept, r)
+		}
+	}
+	return kept
+}
+
+// offer sends a request until the store accepts or refuses it, or has been down
+// for Patience.
+func (s *Store) offer(runs []run) (answer, error) {
 	for {
 		s.mu.Lock()
 		why := s.refusing
 		s.mu.Unlock()
 		if why != nil {
-			time.Sleep(min(time.Until(s.sender.notBefore), time.Until(deadline)))
-			if now := time.Now(); now.Before(s.sender.notBefore) || !now.Before(deadline) {
+			if s.sender.deadline.IsZero() {
+				s.sender.deadline = time.Now().Add(s.options.Patience)
+			}
+			time.Sleep(min(time.Until(s.sender.notBefore), time.Until(s.sender.deadline)))
+			if now := time.Now(); now.Before(s.sender.notBefore) || !now.Before(s.sender.deadline) {
 				return answer{}, fmt.Errorf("%w: %w", series.ErrUnavailable, why)
 			}
 		}
@@ -132,14 +189,14 @@ func (s *Store) offer(deadline time.Time, runs []run) (answer, error) {
 			s.options.Logger.Warn("the store does not know remote write 2.0, 1.0 is used: it may drop native histograms without a word, "+
 				"as VictoriaMetrics does, which needs --metrics-histograms=vmrange", "url", s.options.WriteURL, "answer", a.text)
 		case unavailable:
-			s.note(errors.New(a.text))
 			s.sender.backoff = min(max(2*s.sender.backoff, minBackoff), maxBackoff)
 			wait := max(a.after, s.sender.backoff/2+rand.N(s.sender.backoff/2))
 			s.sender.notBefore = time.Now().Add(wait)
+			s.note(errors.New(a.text), s.sender.notBefore)
 		default:
-			s.note(nil)
-			s.sender.backoff = 0
-			s.sender.v2 = s.sender.v2 || version == "2.0.0"
+			s.note(nil, time.Time{})
+			s.sender.backoff, s.sender.deadline = 0, time.Time{}
+			s.sender.v2 = s.sender.v2 || a.written >= 0
 			return a, nil
 		}
 	}
@@ -193,10 +250,10 @@ func judge(status int, header http.Header, text string, v2, proven bool) answer 
 	case status == http.StatusBadRequest || status == http.StatusConflict || status == http.StatusUnprocessableEntity:
 		reason, ok := reasonOf(text)
 		switch {
-		case ok:
-			a.verdict, a.reason = refused, reason
 		case v2 && !proven && a.written < 0:
 			a.verdict = unknownVersion
+		case ok:
+			a.verdict, a.reason = refused, reason
 		default:
 			a.verdict = unavailable
 		}
@@ -214,7 +271,8 @@ func judge(status int, header http.Header, text string, v2, proven bool) answer 
 const tooOldIn242 = "too old sample"
 
 // reasonOf finds why samples are refused in what a store says for people, as
-// Prometheus, Thanos and Mimir word it.
+// Prometheus, Thanos and Mimir word it. What may be said of a request as such,
+// such as "invalid parameter" or "native histograms are disabled", is none.
 func reasonOf(text string) (series.Reason, bool) {
 	text = strings.ToLower(text)
 	for _, w := range []struct {
@@ -226,7 +284,11 @@ func reasonOf(text string) (series.Reason, bool) {
 		{"out of bounds", series.TooOld}, {"out-of-bounds", series.TooOld},
 		{"too far", series.TooOld},
 		{"duplicate", series.Conflict},
-		{"invalid", series.Invalid}, {"histogram", series.Invalid}, {"label", series.Invalid},
+		{"invalid sample", series.Invalid}, {"sample-invalid", series.Invalid},
+		{"label name", series.Invalid}, {"label value", series.Invalid}, {"labelset", series.Invalid}, {"label-invalid", series.Invalid},
+		{"invalid label", series.Invalid}, {"invalid metric name", series.Invalid}, {"metric-name-invalid", series.Invalid},
+		{"histogram has", series.Invalid}, {"histogram's", series.Invalid}, {"invalid native histogram", series.Invalid},
+		{"invalid-native-histogram", series.Invalid}, {"invalid histogram", series.Invalid},
 	} {
 		if strings.Contains(text, w.words) {
 			return w.reason, true

@@ -19,8 +19,10 @@ type Store struct {
 	queue *queue.Queue
 
 	mu sync.Mutex
-	// refusing is why the newest request failed; nil when it did not.
+	// refusing is why the newest request failed; nil when it did not. The store may
+	// be asked again from retryAt on.
 	refusing error
+	retryAt  time.Time
 
 	stopped chan struct{} // closed when the sender has returned
 
@@ -73,10 +75,10 @@ func (s *Store) run() {
 // send delivers all the writes and calls their Done. Once one has found the
 // store down for Patience, those behind it are not tried.
 func (s *Store) send(writes []*series.Write) {
-	deadline := time.Now().Add(s.options.Patience)
+	s.sender.deadline = time.Time{}
 	for len(writes) > 0 {
 		n, runs, results := s.group(writes, s.sender.spare)
-		err := s.deliver(deadline, runs, results)
+		err := s.deliver(runs, results)
 		clear(runs)
 		s.sender.spare = runs[:0]
 		for i, w := range writes[:n] {
@@ -96,10 +98,10 @@ func (s *Store) send(writes []*series.Write) {
 }
 
 // note keeps what became of the newest request, for Ready, and logs changes.
-func (s *Store) note(err error) {
+func (s *Store) note(err error, retryAt time.Time) {
 	s.mu.Lock()
 	before := s.refusing
-	s.refusing = err
+	s.refusing, s.retryAt = err, retryAt
 	s.mu.Unlock()
 	switch {
 	case err != nil && before == nil:
