@@ -1,19 +1,14 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { forgetSession } from "./session";
 
-const passing = new Set([
-  Code.Unavailable,
-  Code.Aborted,
-  Code.DeadlineExceeded,
-  Code.Internal,
-  Code.Unknown,
-  Code.ResourceExhausted,
-]);
+const passing = new Set([Code.Unavailable, Code.Aborted, Code.Internal, Code.Unknown]);
+/** The server was busy; or this is more than it ever answers. */
+const tooMuch = new Set([Code.DeadlineExceeded, Code.ResourceExhausted]);
 
-/** Whether the same call may succeed a little later. */
-export function isPassing(error: unknown): boolean {
+/** Whether the same call may succeed a little later, after so many failures in a row. */
+export function isPassing(error: unknown, failures: number): boolean {
   const { code } = ConnectError.from(error);
-  return passing.has(code);
+  return passing.has(code) || (tooMuch.has(code) && failures < 3);
 }
 
 /** How often a query is tried again before its error is shown. */

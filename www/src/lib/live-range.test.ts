@@ -99,6 +99,28 @@ describe("LiveRange", () => {
     expect(values(live)).toEqual(seconds(there - 10 * second, there));
   });
 
+  it("reads again what an agent stores after an outage", async () => {
+    const live = start(relative("10s"));
+    await settle();
+    for (const i of [1, 2, 3]) fake.send(now + i * second, { a: {} });
+    await settle();
+    expect(values(live)?.slice(-3)).toEqual([null, null, null]);
+    expect(requests).toHaveLength(1);
+    send(now + 4 * second);
+    await settle(3_000);
+    expect(requests.slice(1)).toEqual([{ startMs: now + second, endMs: now + 3 * second }]);
+    expect(values(live)).toEqual(seconds(now - 6 * second, now + 4 * second));
+    fake.send(now + 5 * second, { a: {} });
+    send(now + 6 * second);
+    await settle(90_000);
+    // The second hole is read together with the first, as long as that is read.
+    expect(requests.slice(2)).toEqual([
+      { startMs: now + second, endMs: now + 5 * second },
+      { startMs: now + second, endMs: now + 5 * second },
+    ]);
+    expect(values(live)).toEqual(seconds(now - 4 * second, now + 6 * second));
+  });
+
   it("reads a range that is not live once, and watches nothing", async () => {
     const live = start(absolute(now - 20 * second, now - 10 * second));
     await settle(5_000);
@@ -124,6 +146,24 @@ describe("LiveRange", () => {
     failure = undefined;
     await settle(20_000);
     expect(live.state()).toMatchObject({ status: "error", error: { code: Code.InvalidArgument } });
+  });
+
+  it("gives up what is more than the server answers", async () => {
+    failure = new ConnectError("too many samples", Code.ResourceExhausted);
+    const live = start(relative("10s"));
+    await settle(5_000);
+    failure = undefined;
+    await settle(20_000);
+    expect(live.state()).toMatchObject({ status: "error", error: { code: Code.ResourceExhausted } });
+  });
+
+  it("says so when the window cannot be read anew", async () => {
+    const live = start(relative("10s"));
+    await settle();
+    failure = new ConnectError("you may not", Code.PermissionDenied);
+    send(now + 60 * second);
+    await settle();
+    expect(live.state()).toMatchObject({ status: "error", error: { code: Code.PermissionDenied } });
   });
 
   it("stops with its last subscriber", async () => {

@@ -1,7 +1,7 @@
 import type { Client } from "@connectrpc/connect";
 import type { QueryService } from "@/gen/sonde/v1/query_service_pb";
 import { isPassing, reloadWhenSignedOut, retryDelay } from "./errors";
-import { alignRange, appendStep, fromResponse, lastMs, mergeRange } from "./range";
+import { alignRange, appendStep, blankSince, fromResponse, isBlank, lastMs, mergeRange } from "./range";
 import type { RangeData } from "./series";
 import { duration, isLive, resolve, type TimeRange } from "./time-range";
 import type { WatchHub } from "./watch";
@@ -22,14 +22,17 @@ export type LiveRangeOptions = {
 
 type Source = { query: Pick<Client<typeof QueryService>, "queryRange">; watch: WatchHub };
 
+/** Waits before a hole is read again: the agent has its newest batches stored first, then what had waited for a server. */
+const backlogMs = [2_000, 15_000, 60_000];
+
 /** Steps that came while history was being read; more are found again by filling. */
 const maxEarly = 120;
 
 /**
  * A range of history that goes on live: reads it by QueryRange, appends what
  * Watch sends, forgets what has left the window, and reads again what was
- * missed (after a reconnect, a hidden tab, a slow reader). A range that is not
- * live is read once.
+ * missed (after a reconnect, a hidden tab, a slow reader) and what was stored
+ * late (after an outage). A range that is not live is read once.
  */
 export class LiveRange {
   readonly #source: Source;
@@ -42,6 +45,8 @@ export class LiveRange {
   #stopped = new AbortController();
   #unsubscribe: () => void = () => {};
   #reading = false;
+  /** What may still be stored, while it is read again and again. */
+  #hole: { startMs: number; endMs: number } | undefined;
 
   constructor(source: Source, options: LiveRangeOptions) {
     this.#source = source;
@@ -79,6 +84,7 @@ export class LiveRange {
     this.#unsubscribe();
     this.#early = [];
     this.#reading = false;
+    this.#hole = undefined;
   }
 
   #onStep = (step: WatchStep): void => {
@@ -102,8 +108,28 @@ export class LiveRange {
 
   #append(step: WatchStep): void {
     if (this.#state.status !== "ready") return;
-    const data = appendStep(this.#state.data, step, this.#capacity);
-    if (data !== this.#state.data) this.#set({ status: "ready", data, error: undefined });
+    const before = this.#state.data;
+    const data = appendStep(before, step, this.#capacity);
+    if (data !== before) this.#set({ status: "ready", data, error: undefined });
+    const startMs = isBlank(step) ? undefined : blankSince(before);
+    if (startMs !== undefined) void this.#refill(startMs, step.timeMs - this.#options.stepMs);
+  }
+
+  /** Reads a hole again until what was stored late is likely to be there. One that opens meanwhile is part of it. */
+  async #refill(startMs: number, endMs: number): Promise<void> {
+    if (this.#hole) {
+      this.#hole.endMs = endMs;
+      return;
+    }
+    const { signal } = this.#stopped;
+    const hole = { startMs, endMs };
+    this.#hole = hole;
+    for (const ms of backlogMs) {
+      await pause(ms, signal);
+      if (signal.aborted) return;
+      await this.#fill(hole.startMs, hole.endMs);
+    }
+    if (!signal.aborted) this.#hole = undefined;
   }
 
   /** Reads the whole window that ends at now. */
@@ -111,8 +137,14 @@ export class LiveRange {
     const { range, stepMs } = this.#options;
     const { startMs, endMs } = resolve(range, now);
     this.#reading = true;
+    const { signal } = this.#stopped;
     const data = await this.#read(alignRange(startMs, endMs, stepMs));
-    if (!data) return;
+    if (!data) {
+      // What is shown would stand still for ever.
+      const { error } = this.#state;
+      if (!signal.aborted) this.#set({ status: "error", data: undefined, error });
+      return;
+    }
     this.#reading = false;
     this.#set({ status: "ready", data, error: undefined });
     const early = this.#early;
@@ -147,7 +179,7 @@ export class LiveRange {
         reloadWhenSignedOut(error);
         const shown = this.#state;
         this.#set(shown.status === "ready" ? { ...shown, error } : { status: "error", data: undefined, error });
-        if (!isPassing(error)) return undefined;
+        if (!isPassing(error, failures)) return undefined;
         await pause(retryDelay(failures), signal);
       }
     }

@@ -30,6 +30,23 @@ export function lastMs(data: RangeData): number | null {
   return last === undefined ? null : Math.round(last * 1000);
 }
 
+export function isBlank(step: WatchStep): boolean {
+  return step.results.every(({ values }) => values.every((value) => value === null));
+}
+
+/** Milliseconds of the first of the steps without any value at the right end; undefined when the newest has one. */
+export function blankSince(data: RangeData): number | undefined {
+  let first = data.times.length;
+  while (
+    first > 0 &&
+    data.results.every(({ series }) => series.every(({ values }) => (values[first - 1] ?? null) === null))
+  ) {
+    first--;
+  }
+  const seconds = data.times[first];
+  return seconds === undefined ? undefined : Math.round(seconds * 1000);
+}
+
 /**
  * The range with one more step at its right end, with gaps for steps that were
  * missed, and without what is beyond capacity at its left. A step that is

@@ -79,7 +79,6 @@ export class Stream {
         failures = 0;
       });
       if (this.#closing.signal.aborted) return;
-      // Silence is no failure: a followed agent that is down sends nothing.
       if (result === "silent") continue;
       failures++;
       const away = typeof navigator !== "undefined" && navigator.onLine === false;
@@ -89,40 +88,41 @@ export class Stream {
     }
   }
 
-  /** Reads one call to its end; the reason why it ended, for people, or "silent". */
+  /** Reads one call to its end; the reason why it ended, for people, or "silent", which is no failure. */
   async #once(onStep: () => void): Promise<string> {
     const call = new AbortController();
     const abort = () => call.abort();
     this.#closing.signal.addEventListener("abort", abort, { once: true });
-    const silenceMs = Math.max(this.#options.followAgent ? 30_000 : 10_000, 3 * this.#options.stepMs);
+    const { followAgent, stepMs } = this.#options;
+    let heard = false;
     let silent = false;
     let silence: ReturnType<typeof setTimeout> | undefined;
-    const hear = () => {
+    const listen = () => {
       clearTimeout(silence);
+      // The first step comes at once, the others of an agent that is followed with its batches.
+      const patienceMs = Math.max(followAgent && heard ? 30_000 : 10_000, 3 * stepMs);
       silence = setTimeout(() => {
         silent = true;
         call.abort();
-      }, silenceMs);
+      }, patienceMs);
     };
     this.#series = this.exprs.map(() => ({ labels: [], keys: [], values: [] }));
     try {
-      hear();
+      listen();
       const responses = this.#client.watch(
-        { exprs: this.exprs, stepMs: BigInt(this.#options.stepMs), followAgent: this.#options.followAgent ?? "" },
+        { exprs: this.exprs, stepMs: BigInt(stepMs), followAgent: followAgent ?? "" },
         { signal: call.signal },
       );
       for await (const response of responses) {
-        hear();
+        heard = true;
+        listen();
         onStep();
         this.#set({ state: "live" });
         this.#deliver(response);
       }
       return "The server ended the stream.";
     } catch (error) {
-      if (silent) {
-        // Without an agent to follow the server speaks at every step.
-        return this.#options.followAgent ? "silent" : "The server has gone silent.";
-      }
+      if (silent) return followAgent && heard ? "silent" : "The server has gone silent.";
       if (ConnectError.from(error).code !== Code.Canceled) reloadWhenSignedOut(error);
       return explain(error);
     } finally {

@@ -135,10 +135,22 @@ describe("WatchHub", () => {
     for (let i = 13; i < 55; i += 5) {
       await settle(5_000);
       fake.send(i * 1_000, { a: { x: 1 } }, { followAgent: "" });
+      // The server answers a new call at once.
+      if (fake.calls > before) fake.send(i * 1_000, { a: { x: 1 } }, { followAgent: "agent" });
     }
     await settle();
     expect(fake.calls).toBe(before + 1);
     expect(hub.connection()).toEqual({ state: "live" });
+  });
+
+  it("takes it for a failure when a call is not answered at all, whoever is followed", async () => {
+    collect(["a"], 1_000, "agent");
+    await settle();
+    fake.send(1_000, { a: { x: 1 } });
+    await settle(29_000);
+    expect(hub.connection()).toEqual({ state: "live" });
+    await settle(12_000);
+    expect(hub.connection()).toEqual({ state: "reconnecting", reason: "The server has gone silent." });
   });
 
   it("learns the clock of the server", async () => {
