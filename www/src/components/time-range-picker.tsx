@@ -29,16 +29,14 @@ export function TimeRangePicker() {
   const [range, setRange] = useTimeRange();
   const [open, setOpen] = useState(false);
   const live = isLive(range);
-  const endsNow = range.to.kind === "ago" && range.to.ms === 0 && range.from.kind === "ago";
 
   const choose = (next: TimeRange) => {
     setRange(next);
     setOpen(false);
   };
   const toggleLive = () => {
-    if (live) return setRange({ ...range, paused: true });
-    if (endsNow) return setRange({ from: range.from, to: range.to });
     const { startMs, endMs } = resolve(range, watch.now());
+    if (live) return setRange(absolute(startMs, endMs));
     setRange({
       from: { kind: "ago", ms: Math.max(60_000, Math.round((endMs - startMs) / 1000) * 1000) },
       to: { kind: "ago", ms: 0 },
@@ -71,7 +69,7 @@ export function TimeRangePicker() {
             >
               <div className="grid grid-cols-6 gap-1">
                 {presets.map((preset) => {
-                  const current = endsNow && describe(range) === `Last ${preset}`;
+                  const current = live && describe(range) === `Last ${preset}`;
                   return (
                     <Button
                       key={preset}
@@ -95,12 +93,7 @@ export function TimeRangePicker() {
         <IconButton label="Earlier" icon="left" onClick={() => setRange(shift(range, -1, watch.now()))} />
       </Tooltip>
       <Tooltip text="Later">
-        <IconButton
-          label="Later"
-          icon="right"
-          disabled={endsNow}
-          onClick={() => setRange(shift(range, 1, watch.now()))}
-        />
+        <IconButton label="Later" icon="right" disabled={live} onClick={() => setRange(shift(range, 1, watch.now()))} />
       </Tooltip>
       <Tooltip text="Zoom out">
         <IconButton label="Zoom out" icon="zoomOut" onClick={() => setRange(zoomOut(range, watch.now()))} />

@@ -42,9 +42,8 @@ describe("points", () => {
 });
 
 describe("ranges", () => {
-  it("is live only at now and not paused", () => {
+  it("is live only at now", () => {
     expect(isLive(defaultRange)).toBe(true);
-    expect(isLive({ ...defaultRange, paused: true })).toBe(false);
     expect(isLive(absolute(now - 1000, now))).toBe(false);
   });
   it("resolves against now, with its ends in order", () => {

@@ -1,8 +1,8 @@
 /** A point of time: so long ago, counted from now, or a fixed one. Milliseconds. */
 export type TimePoint = { kind: "ago"; ms: number } | { kind: "at"; ms: number };
 
-/** What a page shows. paused holds a live range still. */
-export type TimeRange = { from: TimePoint; to: TimePoint; paused?: boolean };
+/** What a page shows. */
+export type TimeRange = { from: TimePoint; to: TimePoint };
 
 /** Short, so that a host that has just joined fills it soon. */
 export const defaultRange: TimeRange = { from: { kind: "ago", ms: 5 * 60_000 }, to: { kind: "ago", ms: 0 } };
@@ -53,9 +53,9 @@ export function printPoint(point: TimePoint): string {
   return point.ms === 0 ? "now" : `now-${printDuration(point.ms)}`;
 }
 
-/** A live range ends now and is not paused: new samples come in at its right edge. */
+/** A live range ends now: new samples come in at its right edge. */
 export function isLive(range: TimeRange): boolean {
-  return range.to.kind === "ago" && range.to.ms === 0 && range.from.kind === "ago" && !range.paused;
+  return range.to.kind === "ago" && range.to.ms === 0 && range.from.kind === "ago";
 }
 
 export function resolve(range: TimeRange, nowMs: number): { startMs: number; endMs: number } {
@@ -97,7 +97,7 @@ export function zoomOut(range: TimeRange, nowMs: number): TimeRange {
   const { startMs, endMs } = resolve(range, nowMs);
   const length = Math.min(longestMs, (endMs - startMs) * 2);
   if (range.to.kind === "ago" && range.to.ms === 0) {
-    return { ...range, from: { kind: "ago", ms: roundSecond(length) } };
+    return { from: { kind: "ago", ms: roundSecond(length) }, to: range.to };
   }
   const middle = (startMs + endMs) / 2;
   if (middle + length / 2 >= nowMs)

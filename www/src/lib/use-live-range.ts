@@ -18,7 +18,7 @@ export function useLiveRange(exprs: string[], options: Omit<LiveRangeOptions, "e
   const { watch, query } = useRuntime();
   const { range, stepMs, followAgent } = options;
   const exprsKey = exprs.join("\n");
-  const rangeKey = `${printPoint(range.from)}|${printPoint(range.to)}|${range.paused ?? false}`;
+  const rangeKey = `${printPoint(range.from)}|${printPoint(range.to)}`;
   // biome-ignore lint/correctness/useExhaustiveDependencies: the keys stand for exprs and range
   const live = useMemo(
     () => new LiveRange({ watch, query }, { exprs, range, stepMs, followAgent }),

@@ -4,7 +4,7 @@ import { withRange } from "./use-time-range";
 describe("withRange", () => {
   it.each([
     ["/latency", "?id=a&from=1700000000000&to=1700000900000", "/latency?from=1700000000000&to=1700000900000"],
-    ["/host?id=b#latency", "?probe=p&from=now-1h&paused=true", "/host?id=b&from=now-1h&paused=true#latency"],
+    ["/host?id=b#latency", "?probe=p&from=now-1h", "/host?id=b&from=now-1h#latency"],
     ["/host?id=b", "?probe=p", "/host?id=b"],
     ["/host?id=b", "", "/host?id=b"],
   ])("%s from %j is %s", (href, search, want) => {

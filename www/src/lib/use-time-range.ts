@@ -1,22 +1,20 @@
 "use client";
 
-import { createLoader, createSerializer, parseAsBoolean, parseAsString, useQueryStates } from "nuqs";
+import { createLoader, createSerializer, parseAsString, useQueryStates } from "nuqs";
 import { useCallback, useMemo } from "react";
 import { defaultRange, parsePoint, printPoint, type TimeRange } from "./time-range";
 
 const keys = {
   from: parseAsString,
   to: parseAsString,
-  paused: parseAsBoolean.withDefault(false),
 };
 
 const read = createLoader(keys);
 const write = createSerializer(keys);
 
 /**
- * The time range of the page, kept in the URL as from, to and paused; what
- * does not parse is read as the default. The object stays the same while the
- * URL does.
+ * The time range of the page, kept in the URL as from and to; what does not
+ * parse is read as the default. The object stays the same while the URL does.
  */
 export function useTimeRange(): [TimeRange, (range: TimeRange) => void] {
   const [params, setParams] = useQueryStates(keys, { history: "push" });
@@ -26,19 +24,14 @@ export function useTimeRange(): [TimeRange, (range: TimeRange) => void] {
     return {
       from: from ?? defaultRange.from,
       to: from === null ? defaultRange.to : (to ?? defaultRange.to),
-      ...(params.paused ? { paused: true } : {}),
     };
-  }, [params.from, params.to, params.paused]);
+  }, [params.from, params.to]);
   const setRange = useCallback(
     (next: TimeRange) => {
       const from = printPoint(next.from);
       const to = printPoint(next.to);
       const isDefault = from === printPoint(defaultRange.from) && to === "now";
-      void setParams({
-        from: isDefault ? null : from,
-        to: to === "now" ? null : to,
-        paused: next.paused ? true : null,
-      });
+      void setParams({ from: isDefault ? null : from, to: to === "now" ? null : to });
     },
     [setParams],
   );

@@ -13,7 +13,7 @@ afterEach(() => page?.close());
 const now = Date.now();
 const agent = makeFleet(12, now / 1000)[0]?.id as string;
 const probe = { agent, kind: "icmp", probe: "gateway", target: "192.0.2.254" };
-const range = { from: String(now - 1_800_000), to: String(now - 900_000), paused: "true" };
+const range = { from: String(now - 1_800_000), to: String(now - 900_000) };
 
 /** The links of an element to a page, as their query and what follows it. */
 async function links(element: ReactNode, path: string, more: Record<string, string>) {
