@@ -10,10 +10,10 @@ export function quote(text: string): string {
 }
 
 /**
- * The window of rate() for a step: wide enough for four samples at the default
- * interval of a second and one to be late, never narrower than the step, so
- * that no sample falls between two windows.
+ * The window of rate() for a step and the interval between samples: wide enough
+ * for four samples and one to be late, never narrower than the step, so that no
+ * sample falls between two windows.
  */
-export function rateWindow(stepMs: number): string {
-  return `${Math.max(5, Math.ceil(stepMs / 1000))}s`;
+export function rateWindow(stepMs: number, intervalMs = 1_000): string {
+  return `${Math.ceil(Math.max(5_000, 5 * intervalMs, stepMs) / 1000)}s`;
 }

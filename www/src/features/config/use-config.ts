@@ -104,6 +104,16 @@ export function useAgentConfigs(newest: Revision | undefined, agentId = "") {
   });
 }
 
+/** Milliseconds between the samples of an agent's collectors, of those for which it is decided. */
+export function useIntervals(agentId: string): Record<string, number> {
+  const revisions = useRevisions();
+  const { data } = useAgentConfigs(revisions.data?.[0], agentId);
+  return useMemo(() => {
+    const collectors = Object.entries(data?.[0]?.settings?.collectors ?? {});
+    return Object.fromEntries(collectors.flatMap(([name, { intervalMs }]) => (intervalMs ? [[name, intervalMs]] : [])));
+  }, [data]);
+}
+
 /** What the server says of a configuration, half a second after the last key. null asks nothing. */
 export function usePreview(wanted: FleetConfig | null) {
   const { config } = useRuntime();

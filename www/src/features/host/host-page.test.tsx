@@ -8,7 +8,7 @@ afterEach(() => page?.close());
 
 describe("HostPage", () => {
   it("leads from the list of hosts to one with the range of the list", async () => {
-    page = await render(<HostPage latency={() => null} config={() => null} />, {
+    page = await render(<HostPage latency={() => null} config={() => null} useIntervals={() => ({})} />, {
       transport: createDemoTransport({ agents: 12 }),
       search: "?from=now-1h",
     });

@@ -20,7 +20,7 @@ import { GapList } from "./gap-list";
 import { HostActions } from "./host-actions";
 import { HostFacts } from "./host-facts";
 import { SectionNav, useScrollToHash } from "./section-nav";
-import { type Section, sections } from "./sections";
+import { intervalOf, type Section, sections } from "./sections";
 import { useAgent, usePresence } from "./use-host";
 import { useLosses } from "./use-losses";
 
@@ -28,7 +28,12 @@ import { useLosses } from "./use-losses";
 const POINTS = 900;
 
 /** What other features know of the host. */
-type Others = { latency: (agent: string) => ReactNode; config: (agent: string) => ReactNode };
+type Others = {
+  latency: (agent: string) => ReactNode;
+  config: (agent: string) => ReactNode;
+  /** Milliseconds between the samples of collectors, where that is decided. */
+  useIntervals: (agent: string) => Record<string, number>;
+};
 
 /** Everything about one host, told by the query parameter id. */
 export function HostPage(others: Others) {
@@ -76,7 +81,7 @@ function ChooseHost() {
   );
 }
 
-function Host({ id, latency, config }: Others & { id: string }) {
+function Host({ id, latency, config, useIntervals }: Others & { id: string }) {
   const { watch } = useRuntime();
   const [range, setRange] = useTimeRange();
   const agent = useAgent(id);
@@ -84,6 +89,7 @@ function Host({ id, latency, config }: Others & { id: string }) {
   const shown = useMemo(() => sections(id, (metric) => presence.data?.has(metric) ?? false), [id, presence.data]);
   const losses = useLosses(id, range);
   const stepMs = stepFor(duration(range, watch.now()), POINTS);
+  const intervals = useIntervals(id);
   useScrollToHash(presence.data !== undefined);
 
   const gone = agent.error !== null && ConnectError.from(agent.error).code === Code.NotFound;
@@ -159,7 +165,7 @@ function Host({ id, latency, config }: Others & { id: string }) {
           )}
           {shown.map((section) => (
             <SectionBlock key={section.id} id={section.id} name={section.name}>
-              <Charts section={section} agent={id} stepMs={stepMs} />
+              <Charts section={section} agent={id} stepMs={stepMs} intervals={intervals} />
             </SectionBlock>
           ))}
         </ChartGroup>
@@ -182,7 +188,9 @@ function SectionBlock({ id, name, children }: { id: string; name: string; childr
   );
 }
 
-function Charts({ section, agent, stepMs }: { section: Section; agent: string; stepMs: number }) {
+type ChartsProps = { section: Section; agent: string; stepMs: number; intervals: Record<string, number> };
+
+function Charts({ section, agent, stepMs, intervals }: ChartsProps) {
   const [range] = useTimeRange();
   return (
     <div className="grid grid-cols-[minmax(0,1fr)] gap-3 lg:grid-cols-2 2xl:grid-cols-3">
@@ -193,7 +201,7 @@ function Charts({ section, agent, stepMs }: { section: Section; agent: string; s
           spec={spec}
           range={range}
           stepMs={stepMs}
-          rateWindow={rateWindow(stepMs)}
+          rateWindow={rateWindow(stepMs, intervalOf(spec, intervals))}
           followAgent={agent}
         />
       ))}

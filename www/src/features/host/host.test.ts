@@ -2,12 +2,13 @@ import { describe, expect, test } from "vitest";
 import { Answers } from "@/demo/answers";
 import { makeFleet } from "@/demo/fleet";
 import { addHostAnswers } from "@/demo/host-answers";
+import { rateWindow } from "@/lib/promql";
 import { type ExprResult, joinNames } from "@/lib/series";
 import { byLabel, combine, everAbove, labelValues, mirrored } from "./chart-series";
 import { lossesOf } from "./gaps";
 import { skewText } from "./host-facts";
 import * as queries from "./queries";
-import { sections } from "./sections";
+import { intervalOf, sections } from "./sections";
 import { toFilesystems, usedShare } from "./use-host";
 
 const result = (label: string, values: Record<string, (number | null)[]>): ExprResult => ({
@@ -131,6 +132,21 @@ describe("sections", () => {
     const rates = exprs.flatMap((expr) => expr.match(/.{0,24}\brate\(/g) ?? []);
     expect(rates.length).toBeGreaterThan(30);
     for (const rate of rates) expect(rate).toMatch(/sum without \(instance\) \(rate\($/);
+  });
+
+  test("the window of a rate has several samples of its collector", () => {
+    for (const chart of sections("a", () => true).flatMap(({ charts }) => charts)) {
+      if (!chart.exprs("5s").some((expr) => expr.includes("[5s]"))) continue;
+      const every = new Proxy<Record<string, number>>({}, { get: () => 10_000 });
+      expect(intervalOf(chart, every), chart.id).toBe(10_000);
+      expect(intervalOf(chart, {}), chart.id).toBeUndefined();
+    }
+    expect([rateWindow(1_000), rateWindow(15_000), rateWindow(1_000, 10_000), rateWindow(60_000, 200)]).toEqual([
+      "5s",
+      "15s",
+      "50s",
+      "60s",
+    ]);
   });
 
   test("the demo answers every chart with series", () => {

@@ -23,6 +23,27 @@ const modes = [
 
 const PRESSURE = "Share of time in which work stood still for want of it (Linux PSI).";
 
+/** The collectors of the counters that charts have the rate of, by how the metrics' names begin. */
+const collectors = {
+  node_cpu_: "cpu",
+  node_context_switches_: "cpu",
+  node_pressure_: "pressure",
+  node_vmstat_: "vmstat",
+  node_disk_: "disk",
+  node_network_: "network",
+  node_netstat_: "netstat",
+  container_: "container",
+  process_: "self",
+  sonde_agent_: "self",
+};
+
+/** Milliseconds between the samples of a chart, by those of its collector; undefined where nothing is known. */
+export function intervalOf(chart: LiveChartSpec, intervals: Record<string, number>): number | undefined {
+  const exprs = chart.exprs("1s").join(" ");
+  const found = Object.entries(collectors).find(([prefix]) => exprs.includes(prefix));
+  return found && intervals[found[1]];
+}
+
 /** The sections of the page of a host for which it has metrics. has tells whether a metric exists. */
 export function sections(agent: string, has: (metric: string) => boolean): Section[] {
   const all: Section[] = [

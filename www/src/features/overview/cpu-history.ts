@@ -2,10 +2,9 @@
 
 import { createContext, useContext, useMemo } from "react";
 import type { Column } from "@/chart/stack";
-import { rateWindow } from "@/lib/promql";
 import { defaultRange } from "@/lib/time-range";
 import { useRange } from "@/lib/use-live-range";
-import { cpuByAgent } from "./queries";
+import { cpuByAgent, overviewWindow } from "./queries";
 
 type Histories = ReadonlyMap<string, Column>;
 
@@ -15,7 +14,7 @@ const none: Column = [];
 
 /** CPU use of all agents over the last minutes, read once for the whole page. */
 export function useCpuHistories(enabled: boolean): Histories {
-  const { data } = useRange([cpuByAgent(rateWindow(stepMs))], { range: defaultRange, stepMs, refetchMs, enabled });
+  const { data } = useRange([cpuByAgent("rate", overviewWindow)], { range: defaultRange, stepMs, refetchMs, enabled });
   return useMemo(() => new Map((data?.results[0]?.series ?? []).map((s) => [s.labels.agent ?? "", s.values])), [data]);
 }
 

@@ -1,7 +1,6 @@
 "use client";
 
 import { createContext, useContext, useEffect, useState, useSyncExternalStore } from "react";
-import { rateWindow } from "@/lib/promql";
 import { useRuntime } from "@/lib/runtime";
 import type { WatchStep } from "@/lib/watch-stream";
 import { type MetricName, metricNames, overviewQueries } from "./queries";
@@ -66,7 +65,7 @@ export function useMetricsStore(agents: number | undefined): MetricsStore {
   const stepMs = agents === undefined ? undefined : overviewStep(agents);
   useEffect(() => {
     if (stepMs === undefined) return;
-    return watch.subscribe(overviewQueries(rateWindow(stepMs)), { stepMs }, (step) => store.update(step));
+    return watch.subscribe(overviewQueries(), { stepMs }, (step) => store.update(step));
   }, [watch, store, stepMs]);
   return store;
 }
