@@ -1,6 +1,7 @@
 "use client";
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useRef } from "react";
 import type { HistogramColumn } from "@/chart/histogram";
 import { alignRange } from "@/lib/range";
 import { useRuntime } from "@/lib/runtime";
@@ -152,6 +153,8 @@ export interface HeatmapData {
 
 /** Columns that are read again although they are known: samples may have come late. */
 const REREAD = 2;
+/** How often all of them are: after an outage, an agent's samples come later still. */
+const WHOLE_MS = 60_000;
 
 /** The answers of the probes as histograms. While the range is live only what is new is read. */
 export function useHeatmap(probes: string, range: TimeRange, stepMs: number) {
@@ -159,13 +162,15 @@ export function useHeatmap(probes: string, range: TimeRange, stepMs: number) {
   const client = useQueryClient();
   const queryKey = ["heatmap", probes, printPoint(range.from), printPoint(range.to), stepMs];
   const live = isLive(range);
+  const wholeAtMs = useRef(0);
   return useQuery<HeatmapData>({
     queryKey,
     queryFn: async ({ signal }) => {
       const { startMs, endMs } = resolve(range, watch.now());
       // Live, the newest column is one that still fills.
       const window = alignRange(startMs, live ? endMs + stepMs - 1 : endMs, stepMs);
-      const before = live ? client.getQueryData<HeatmapData>(queryKey) : undefined;
+      const whole = performance.now() - wholeAtMs.current > WHOLE_MS;
+      const before = live && !whole ? client.getQueryData<HeatmapData>(queryKey) : undefined;
       const known = before?.times.at(-1);
       const from =
         known === undefined ? window.startMs : Math.max(window.startMs, known * 1000 - (REREAD - 1) * stepMs);
@@ -183,6 +188,7 @@ export function useHeatmap(probes: string, range: TimeRange, stepMs: number) {
         times: response.columns.map((_, i) => (Number(response.startMs) + i * stepMs) / 1000),
         columns: response.columns,
       };
+      if (!before) wholeAtMs.current = performance.now();
       return before ? joinHeatmaps(before, read, window.startMs / 1000) : read;
     },
     refetchInterval: live ? Math.min(5_000, Math.max(1_000, stepMs)) : false,
