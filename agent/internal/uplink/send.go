@@ -167,6 +167,7 @@ func (s *stream) acked(m *sondev1.Ack) {
 	if len(m.BootId) == len(lane) {
 		lane = spool.LaneID(m.BootId)
 	}
+	s.works()
 	s.u.spool.Ack(lane, m.Seq)
 	s.window.ack(lane, m.Seq, func(d time.Duration) { s.u.delay.Record(d.Seconds()) })
 	s.u.signal()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
@@ -22,6 +23,7 @@ type conn = connect.BidiStreamForClientSimple[sondev1.ConnectRequest, sondev1.Co
 type stream struct {
 	u       *Uplink
 	conn    *conn
+	server  string
 	reader  *spool.Reader
 	known   *schemaSet
 	encoder *blockEncoder
@@ -35,6 +37,8 @@ type stream struct {
 	idle     bool // nothing live waits to be sent
 	renewing bool // nothing more is sent, and the stream ends when all is acknowledged
 	warned   bool // that the spool cannot be read
+
+	worked atomic.Bool // as works says
 
 	pongs chan uint64 // ids of pings to answer
 	pings chan uint64
@@ -53,9 +57,9 @@ type stream struct {
 // schemas and lanes yet, has room for others.
 var errRenew = errors.New("the stream has no room for more schemas or lanes")
 
-// connect opens a stream to server and serves it until it ends. welcomed says
-// whether the server took the agent in.
-func (u *Uplink) connect(ctx context.Context, server string, id identity) (welcomed bool, err error) {
+// connect opens a stream to server and serves it until it ends. worked says
+// whether it did what it is for.
+func (u *Uplink) connect(ctx context.Context, server string, id identity) (worked bool, err error) {
 	// Ending the agent cancels ctx; the stream outlives it by the moment that
 	// the last batch and its acknowledgement take.
 	streamCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -98,10 +102,11 @@ func (u *Uplink) connect(ctx context.Context, server string, id identity) (welco
 	}
 	opening.Stop()
 
-	s := u.newStream(c, welcome)
+	s := u.newStream(c, server, welcome)
 	defer s.reader.Close()
 	defer s.again.Stop()
-	u.log.Info("connected", "server", server, "agent", id.AgentID)
+	lasting := time.AfterFunc(maxRetry, s.lasted)
+	defer lasting.Stop()
 	u.stream.Store(s)
 	defer u.stream.Store(nil)
 
@@ -118,15 +123,16 @@ func (u *Uplink) connect(ctx context.Context, server string, id identity) (welco
 	} // else the server ends the stream, or the farewell is over
 	<-received
 	configuring.Wait()
-	return true, cause(streamCtx, err)
+	return s.worked.Load(), cause(streamCtx, err)
 }
 
-func (u *Uplink) newStream(c *conn, welcome *sondev1.Welcome) *stream {
+func (u *Uplink) newStream(c *conn, server string, welcome *sondev1.Welcome) *stream {
 	u.spool.Ack(u.spool.Boot(), welcome.DurableSeq)
 	known := newSchemaSet(int(welcome.Limits.GetMaxSeries()))
 	s := &stream{
 		u:       u,
 		conn:    c,
+		server:  server,
 		reader:  u.spool.NewReader(catchUp),
 		known:   known,
 		encoder: newBlockEncoder(known, u.log),
@@ -144,6 +150,22 @@ func (u *Uplink) newStream(c *conn, welcome *sondev1.Welcome) *stream {
 	s.window.init(int(welcome.Limits.GetMaxBatchesInFlight()))
 	s.lanes[s.reader.Lane()] = struct{}{}
 	return s
+}
+
+// works notes that the stream does what it is for: something was acknowledged on
+// it. A welcome is not enough, since a server may say it and store nothing.
+func (s *stream) works() {
+	if !s.worked.Swap(true) {
+		s.u.log.Info("connected", "server", s.server, "agent", s.u.self.Load().AgentID)
+	}
+}
+
+// lasted is called once the stream is older than any pause. If nothing waits to
+// be acknowledged, it works as far as anyone can tell.
+func (s *stream) lasted() {
+	if _, all := s.window.inFlight(); all == 0 {
+		s.works()
+	}
 }
 
 // farewell is how long a stopping agent waits for its last acknowledgements.

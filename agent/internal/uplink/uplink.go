@@ -319,11 +319,11 @@ func (u *Uplink) stayConnected(ctx context.Context) error {
 	retry := newRetry(u.log)
 	for attempt := rand.IntN(len(u.cfg.Servers)); ctx.Err() == nil; attempt++ {
 		server := u.cfg.Servers[attempt%len(u.cfg.Servers)]
-		welcomed, err := u.connect(ctx, server, *u.self.Load())
+		worked, err := u.connect(ctx, server, *u.self.Load())
 		if ctx.Err() != nil {
 			break
 		}
-		if welcomed {
+		if worked {
 			retry.succeeded()
 		}
 		if errors.Is(err, errRenew) {
@@ -373,35 +373,40 @@ const (
 	maxRetry = 5 * time.Second
 )
 
-// retry spaces out attempts and logs the first failure of a row, then one a
-// minute, so that a server that is away for a night does not fill a disk.
+// retry spaces out attempts and logs the first failure of a row with each code,
+// then one a minute, so that a server that is away for a night does not fill a
+// disk.
 type retry struct {
 	backoff.Backoff
 	log      *slog.Logger
 	failures int
-	logged   time.Time
+	logged   map[connect.Code]time.Time
 }
 
 func newRetry(log *slog.Logger) *retry {
-	return &retry{Backoff: backoff.Backoff{Min: minRetry, Max: maxRetry}, log: log}
+	return &retry{log: log, logged: make(map[connect.Code]time.Time)}
 }
 
+// succeeded begins a new row.
 func (r *retry) succeeded() {
 	r.Reset()
-	r.Min, r.Max = minRetry, maxRetry
 	r.failures = 0
+	clear(r.logged)
 }
 
-// wait logs err if it is time to and pauses. Its error is ctx's.
+// wait logs err if it is time to and pauses, for longer than usual where err says
+// so. Its error is ctx's.
 func (r *retry) wait(ctx context.Context, server string, err error) error {
 	r.failures++
+	code := connect.CodeOf(err)
 	level := slog.LevelDebug
-	if r.failures == 1 || time.Since(r.logged) >= time.Minute {
+	if time.Since(r.logged[code]) >= time.Minute {
 		level = slog.LevelWarn
-		r.logged = time.Now()
+		r.logged[code] = time.Now()
 	}
+	r.Min, r.Max = minRetry, maxRetry
 	advice := ""
-	switch connect.CodeOf(err) {
+	switch code {
 	case connect.CodeUnauthenticated:
 		// Nobody will grant the credential again by itself.
 		r.Max = time.Minute
@@ -416,7 +421,7 @@ func (r *retry) wait(ctx context.Context, server string, err error) error {
 		advice = "another agent connects with the same identity: does a copy of this state folder run elsewhere?"
 	}
 	r.log.LogAttrs(ctx, level, "no connection to the server",
-		slog.String("server", server), slog.String("code", connect.CodeOf(err).String()), slog.String("error", message(err)),
+		slog.String("server", server), slog.String("code", code.String()), slog.String("error", message(err)),
 		slog.Int("failures", r.failures), slog.String("advice", advice))
 	return r.Wait(ctx)
 }
