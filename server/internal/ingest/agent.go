@@ -34,8 +34,9 @@ type agent struct {
 
 // boot is how far the batches of one boot of an agent are durable.
 type boot struct {
-	id  string
-	seq uint64
+	id     string
+	seq    uint64
+	newest int64 // time of the newest sample of any of them, in ms
 }
 
 // maxBoots bounds the boots whose batches one stream may carry, and those of an
@@ -65,16 +66,45 @@ func (in *Ingest) session(agentID string) *session {
 	return nil
 }
 
+// boot returns what is remembered of a boot, nil for nothing. It must be called
+// under mu.
+func (a *agent) boot(id string) *boot {
+	for i := range a.boots {
+		if a.boots[i].id == id {
+			return &a.boots[i]
+		}
+	}
+	return nil
+}
+
 // durable returns the highest durable sequence number of a boot, 0 for none.
 func (a *agent) durable(id string) uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, b := range a.boots {
-		if b.id == id {
-			return b.seq
-		}
+	if b := a.boot(id); b != nil {
+		return b.seq
 	}
 	return 0
+}
+
+// holds reports whether a batch whose newest sample is of some time (0 for none)
+// is durable.
+//
+// A sequence number by itself does not tell. An agent whose machine was set back to
+// a snapshot of its memory goes on from the number that it had then, with other
+// samples: later ones. All its numbers from there on count as new.
+func (a *agent) holds(id string, seq uint64, newest int64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	b := a.boot(id)
+	if b == nil || seq > b.seq {
+		return false
+	}
+	if newest > b.newest {
+		b.seq = seq - 1
+		return false
+	}
+	return true
 }
 
 // stored records that a batch is durable.
@@ -82,7 +112,7 @@ func (a *agent) stored(id string, seq uint64, newest int64, samples uint64) {
 	a.samplesStored.Add(samples)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.remember(id, seq)
+	a.remember(id, seq, newest)
 	if newest > a.newest {
 		a.newest = newest
 		if a.advanced != nil {
@@ -92,17 +122,15 @@ func (a *agent) stored(id string, seq uint64, newest int64, samples uint64) {
 	}
 }
 
-func (a *agent) remember(id string, seq uint64) {
-	for i := range a.boots {
-		if a.boots[i].id == id {
-			a.boots[i].seq = max(a.boots[i].seq, seq)
-			return
-		}
+func (a *agent) remember(id string, seq uint64, newest int64) {
+	if b := a.boot(id); b != nil {
+		b.seq, b.newest = max(b.seq, seq), max(b.newest, newest)
+		return
 	}
 	if len(a.boots) == maxBoots {
 		a.boots = append(a.boots[:0], a.boots[1:]...)
 	}
-	a.boots = append(a.boots, boot{id: id, seq: seq})
+	a.boots = append(a.boots, boot{id: id, seq: seq, newest: newest})
 }
 
 // failed records what people are to see of a refusal or the end of a session.

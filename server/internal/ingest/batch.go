@@ -55,13 +55,13 @@ func (s *session) batch(ctx context.Context, msg *sondev1.Batch, now time.Time) 
 	s.in.metrics.batches.Inc()
 	s.in.metrics.bytes.Add(float64(len(msg.Payload)))
 	w.seq, w.boot = msg.Seq, boot
-	if msg.Seq <= s.agent.durable(boot) {
+	w.fill(now.Add(s.in.cfg.Limits.MaxFuture).UnixMilli())
+	if s.agent.holds(boot, msg.Seq, w.newest) {
 		s.in.metrics.duplicates.Inc()
 		s.out.ack(boot, boot == s.boot, msg.Seq)
 		s.idle <- w
 		return nil
 	}
-	w.fill(now.Add(s.in.cfg.Limits.MaxFuture).UnixMilli())
 	if err := s.in.cfg.Appender.Append(ctx, &w.write); err != nil {
 		s.idle <- w
 		return storeError(err)
