@@ -157,7 +157,7 @@ func TestAckLost(t *testing.T) {
 	for range 3 {
 		storeUnheard()
 		way.cut()
-		way.mend() // Welcome says what is durable
+		way.mend()
 	}
 	for range 2 {
 		heard := storeUnheard()

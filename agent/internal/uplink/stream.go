@@ -126,8 +126,10 @@ func (u *Uplink) connect(ctx context.Context, server string, id identity) (worke
 	return s.worked.Load(), cause(streamCtx, err)
 }
 
+// newStream returns the stream that welcome begins. The durable sequence number in
+// it acknowledges nothing: where the host was set back to a snapshot, the server
+// has other samples under the numbers of those that wait here.
 func (u *Uplink) newStream(c *conn, server string, welcome *sondev1.Welcome) *stream {
-	u.spool.Ack(u.spool.Boot(), welcome.DurableSeq)
 	known := newSchemaSet(int(welcome.Limits.GetMaxSeries()))
 	s := &stream{
 		u:       u,

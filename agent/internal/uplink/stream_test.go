@@ -10,9 +10,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"connectrpc.com/connect"
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	sondev1 "sonde.dev/sonde/proto/gen/sonde/v1"
@@ -172,6 +174,31 @@ func TestUnacknowledgedBatchesAreSentAgain(t *testing.T) {
 	if string(f.hellos[0].BootId) != string(f.hellos[1].BootId) {
 		t.Error("the boot id changed without a restart")
 	}
+}
+
+// TestWelcomeAcknowledgesNothing has a server that knows higher numbers of this boot
+// than the agent: its machine was set back to a snapshot, and its batches hold
+// other samples than those that the server has under their numbers.
+func TestWelcomeAcknowledgesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []uint64
+		c := &cluster{t: t, durable: 9, serve: func(_ string, _ int, stream *serverStream) error {
+			for {
+				seq, err := nextBatch(stream)
+				if err != nil {
+					return err
+				}
+				got = append(got, seq)
+				if err := ack(stream, seq); err != nil {
+					return err
+				}
+			}
+		}}
+		c.run(time.Second, 3, "a")
+		if diff := cmp.Diff([]uint64{1, 2, 3}, got); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
 
 func TestWindowIsKept(t *testing.T) {

@@ -608,7 +608,9 @@ type Welcome struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The server's clock when it answered.
 	ServerTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=server_time,json=serverTime,proto3" json:"server_time,omitempty"`
-	// The highest durable sequence number of the boot in Hello; 0 for none.
+	// The highest durable sequence number of the boot in Hello; 0 for none. It is no
+	// Ack: of an agent whose machine was set back to a snapshot, the server may have
+	// other batches under the same numbers.
 	DurableSeq    uint64   `protobuf:"varint,2,opt,name=durable_seq,json=durableSeq,proto3" json:"durable_seq,omitempty"`
 	Features      []string `protobuf:"bytes,3,rep,name=features,proto3" json:"features,omitempty"`
 	Limits        *Limits  `protobuf:"bytes,4,opt,name=limits,proto3" json:"limits,omitempty"`

@@ -258,7 +258,9 @@ export type Welcome = Message<"sonde.v1.Welcome"> & {
   serverTime?: Timestamp | undefined;
 
   /**
-   * The highest durable sequence number of the boot in Hello; 0 for none.
+   * The highest durable sequence number of the boot in Hello; 0 for none. It is no
+   * Ack: of an agent whose machine was set back to a snapshot, the server may have
+   * other batches under the same numbers.
    *
    * @generated from field: uint64 durable_seq = 2;
    */
