@@ -196,19 +196,14 @@ func (b *blocks) metas() []tsdb.BlockMeta {
 	return metas
 }
 
-// bounds are the earliest time and the time behind the latest of all blocks;
-// equal when there are none.
-func (b *blocks) bounds() (from, to int64) {
+// end is the time behind all blocks; 0 when there are none.
+func (b *blocks) end() (end int64) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	if len(b.open) == 0 {
-		return 0, 0
-	}
-	from, to = b.open[0].MinTime(), math.MinInt64
 	for _, block := range b.open {
-		to = max(to, block.MaxTime())
+		end = max(end, block.MaxTime())
 	}
-	return from, to
+	return end
 }
 
 func (b *blocks) size() (bytes int64) {
@@ -224,8 +219,13 @@ func (b *blocks) size() (bytes int64) {
 func (b *blocks) Querier(mint, maxt int64) (storage.Querier, error) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
+	return newQuerier(b.open, mint, maxt)
+}
+
+// newQuerier reads some blocks.
+func newQuerier(blocks []*tsdb.Block, mint, maxt int64) (storage.Querier, error) {
 	var queriers []storage.Querier
-	for _, block := range b.open {
+	for _, block := range blocks {
 		if !block.OverlapsClosedInterval(mint, maxt) {
 			continue
 		}

@@ -42,7 +42,7 @@ func TestEmptyBlock(t *testing.T) {
 	if err := b.compact(); err != nil {
 		t.Fatal(err)
 	}
-	if from, to := b.bounds(); from != 0 || to != 6*smallest {
+	if from, to := b.metas()[0].MinTime, b.end(); from != 0 || to != 6*smallest {
 		t.Errorf("blocks from %d to %d, want 0 to %d", from, to, 6*smallest)
 	}
 }

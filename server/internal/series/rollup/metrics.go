@@ -44,7 +44,7 @@ func newMetrics(t *Tiers, r prometheus.Registerer) (*metrics, error) {
 			}, func() float64 { return float64(tier.blocks.size()) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 				Name: "sonde_server_rollup_through_timestamp_seconds", Help: "Up to which time samples are rolled up, in seconds since 1970.", ConstLabels: labels,
-			}, func() float64 { _, to := tier.blocks.bounds(); return float64(to) / 1000 }),
+			}, func() float64 { return float64(tier.blocks.end()) / 1000 }),
 		)
 	}
 	if r == nil {

@@ -1,6 +1,9 @@
 package rollup
 
 import (
+	"errors"
+	"math"
+
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -71,7 +74,7 @@ type point struct {
 	mean, count, min, max float64
 }
 
-// points read a gauge, as taken or of a finer tier.
+// points read a gauge, as taken or of a tier.
 type points struct {
 	main, count, min, max chunkenc.Iterator // the last three are nil for samples as taken
 }
@@ -106,19 +109,38 @@ func at(it chunkenc.Iterator, t int64, otherwise float64) float64 {
 	return otherwise
 }
 
-func (p *points) err() error { return p.main.Err() }
+func (p *points) err() error {
+	errs := []error{p.main.Err()}
+	if p.count != nil {
+		errs = append(errs, p.count.Err(), p.min.Err(), p.max.Err())
+	}
+	return errors.Join(errs...)
+}
 
-// gauge reduces a gauge.
-func (r *reduced) gauge(p *points, window int64) error {
+// add adds a gauge's window.
+func (r *reduced) add(p point) {
+	r.main = append(r.main, sample{t: p.t, f: p.mean})
+	r.count = append(r.count, sample{t: p.t, f: p.count})
+	r.min = append(r.min, sample{t: p.t, f: p.min})
+	r.max = append(r.max, sample{t: p.t, f: p.max})
+}
+
+// gauge reduces a gauge. The windows that kept has are as they are there.
+func (r *reduced) gauge(p, kept *points, window int64) error {
+	was, more := kept.next()
+	// through adds what kept has up to t, and is whether it has t.
+	through := func(t int64) (had bool) {
+		for ; more && was.t <= t; was, more = kept.next() {
+			r.add(was)
+			had = was.t == t
+		}
+		return had
+	}
 	var to int64
 	var sum, count, least, most float64
 	flush := func() {
-		if count > 0 {
-			t := to - 1
-			r.main = append(r.main, sample{t: t, f: sum / count})
-			r.count = append(r.count, sample{t: t, f: count})
-			r.min = append(r.min, sample{t: t, f: least})
-			r.max = append(r.max, sample{t: t, f: most})
+		if t := to - 1; count > 0 && !through(t) {
+			r.add(point{t: t, mean: sum / count, count: count, min: least, max: most})
 		}
 	}
 	for {
@@ -136,7 +158,8 @@ func (r *reduced) gauge(p *points, window int64) error {
 		least, most = min(least, q.min), max(most, q.max)
 	}
 	flush()
-	return p.err()
+	through(math.MaxInt64)
+	return errors.Join(p.err(), kept.err())
 }
 
 // counter reduces a counter or a cumulative histogram.

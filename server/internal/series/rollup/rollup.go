@@ -5,15 +5,17 @@
 //
 // A block of a tier is a function of the samples of its time, and is made anew
 // when more of them came late: what a tier answers is what they would, but for
-// what is said at [series.Tiers]. It needs no log of its own: a crash loses
-// nothing but work.
+// what is said at [series.Tiers]. What a tier has is not lost by that, whatever
+// became of the samples that it was made of. It needs no log of its own: a crash
+// loses nothing but work.
 //
 // # What it does not
 //
 // A tier is some two to four hours behind, which is when the TSDB writes what it
 // took to a block; what came late is in a tier as late. A sample at the very
 // millisecond in which a block ends, that came late and without any before it,
-// is not in the tiers.
+// is not in the tiers. Nor are those of a gauge that came late for a window that
+// the block has of it, once not all that the block was made of is there.
 //
 // # How it finds what is to be done
 //
@@ -25,6 +27,15 @@
 // ([Tiers.Pending]) until it is, since afterwards nobody could tell which part of
 // the larger one is new. A tier of longer windows is made of the one before it
 // in the same way.
+//
+// # Where sources are gone
+//
+// When a block is made anew and a source of it is gone, by retention or damage,
+// it is itself read besides what there is. A counter or histogram is made of the
+// samples of both: those that the block has are some of those that were taken,
+// so the result is the same as if all were there. A gauge's window stays as the
+// block has it, and is made of samples where the block has none. So the block
+// that takes its place holds all sources of both.
 //
 // # Time
 //
@@ -38,7 +49,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -124,8 +137,7 @@ func openTier(ctx context.Context, o Options, options Tier) (*tier, error) {
 	t.unit = max(smallest, 24*t.window)
 	retention := options.Retention.Milliseconds()
 	compactor, err := newCompactor(ctx, t.unit, retention, func(m *tsdb.BlockMeta) bool {
-		_, to := t.blocks.bounds()
-		return m.MaxTime > to-o.Late.Milliseconds()
+		return m.MaxTime > t.blocks.end()-o.Late.Milliseconds()
 	}, o.Logger)
 	if err != nil {
 		return nil, err
@@ -213,9 +225,29 @@ func (t *Tiers) At(window time.Duration) storage.Queryable {
 
 // Oldest implements series.Tiers.
 func (t *Tiers) Oldest() int64 {
-	oldest := t.db.Head().MinTime()
-	if blocks := t.db.Blocks(); len(blocks) > 0 {
-		oldest = min(oldest, blocks[0].MinTime())
+	return oldest(taken{t.db}.metas(), t.tiers, t.db.Head().MinTime())
+}
+
+// oldest returns the time from which blocks, in their order, hold samples, or
+// otherwise. Blocks of only what came late, which are written after those behind
+// them, do not count where a coarser tier has samples that are gone here, nor
+// before that.
+func oldest(blocks []tsdb.BlockMeta, coarser []*tier, otherwise int64) int64 {
+	oldest, written := otherwise, uint64(math.MaxUint64)
+	gone := false
+	for _, block := range slices.Backward(blocks) {
+		first := uint64(math.MaxUint64)
+		for _, s := range block.Compaction.Sources {
+			first = min(first, s.Time())
+		}
+		gone = first > written && (gone || slices.ContainsFunc(coarser, func(t *tier) bool {
+			return slices.ContainsFunc(t.blocks.metas(), func(m tsdb.BlockMeta) bool {
+				return spanOf(block).overlaps(m) && missing(m, blocks)
+			})
+		}))
+		if !gone {
+			oldest, written = min(oldest, block.MinTime), min(written, first)
+		}
 	}
 	return oldest
 }

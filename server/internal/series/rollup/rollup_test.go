@@ -43,15 +43,19 @@ func open(t testing.TB, dir string) *store { return openKeeping(t, dir, 30*day, 
 
 func openKeeping(t testing.TB, dir string, taken, minutes time.Duration) *store {
 	t.Helper()
+	return openTiers(t, dir, taken,
+		rollup.Tier{Window: time.Minute, Retention: minutes},
+		rollup.Tier{Window: time.Hour, Retention: 600 * day})
+}
+
+func openTiers(t testing.TB, dir string, taken time.Duration, tiers ...rollup.Tier) *store {
+	t.Helper()
 	s := &store{t: t, dir: dir}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	var err error
 	s.tiers, err = rollup.Open(rollup.Options{
-		Dir: dir,
-		Tiers: []rollup.Tier{
-			{Window: time.Minute, Retention: minutes},
-			{Window: time.Hour, Retention: 600 * day},
-		},
+		Dir:    dir,
+		Tiers:  tiers,
 		Late:   7 * day,
 		Space:  func() error { return nil },
 		Logger: log,
@@ -201,7 +205,14 @@ func exact(window string) []string {
 
 func (s *store) compare(exprs []string, from, to, step time.Duration) {
 	s.t.Helper()
-	tiered, taken := s.engines()
+	s.compareWith(s, exprs, from, to, step)
+}
+
+// compareWith compares the tiers with the samples as taken of another store.
+func (s *store) compareWith(whole *store, exprs []string, from, to, step time.Duration) {
+	s.t.Helper()
+	tiered, _ := s.engines()
+	_, taken := whole.engines()
 	for _, expr := range exprs {
 		req := query.RangeRequest{Expr: expr, Start: epoch.Add(from), End: epoch.Add(to), Step: step}
 		got, err := tiered.Range(s.t.Context(), req)

@@ -43,9 +43,8 @@ func (d taken) open(ctx context.Context, s span) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reader{ctx: ctx, querier: q, series: func() storage.SeriesSet {
-		return inner(q.Select(ctx, true, nil, everything))
-	}}, nil
+	all := func() storage.SeriesSet { return inner(q.Select(ctx, true, nil, everything)) }
+	return &reader{querier: q, series: all, parts: []func() storage.SeriesSet{all}}, nil
 }
 
 func (t *tier) splits() bool            { return false }
@@ -56,14 +55,18 @@ func (t *tier) open(ctx context.Context, s span) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	return readTier(ctx, q), nil
+}
+
+func readTier(ctx context.Context, q storage.Querier) *reader {
 	of := func(aggregate string) func() storage.SeriesSet {
 		return func() storage.SeriesSet { return selectOne(ctx, q, aggregate, true, nil) }
 	}
 	return &reader{
-		ctx: ctx, querier: q,
-		series: func() storage.SeriesSet { return withFirst(ctx, q, nil) },
-		parts:  []func() storage.SeriesSet{of(series.Count), of(series.Min), of(series.Max)},
-	}, nil
+		querier: q,
+		series:  func() storage.SeriesSet { return withFirst(ctx, q, nil) },
+		parts:   []func() storage.SeriesSet{of(""), of(series.Count), of(series.Min), of(series.Max)},
+	}
 }
 
 // everything matches all series.
@@ -74,56 +77,91 @@ var everything = func() *labels.Matcher {
 
 // reader reads the samples of a time by series, in the order of labels.
 type reader struct {
-	ctx     context.Context
 	querier storage.Querier
-	series  func() storage.SeriesSet
-	// parts are the counts, least and greatest values of gauges; none for samples
-	// as taken.
+	// series are all samples but the parts of gauges.
+	series func() storage.SeriesSet
+	// parts are the means, counts, least and greatest values of gauges; of samples
+	// as taken only themselves.
 	parts []func() storage.SeriesSet
 }
 
 func (r *reader) close() error { return r.querier.Close() }
 
+// gauges walk a reader's parts beside its series.
+type gauges []*part
+
+func (r *reader) gauges() gauges {
+	g := make(gauges, len(r.parts))
+	for i, open := range r.parts {
+		g[i] = &part{set: open()}
+	}
+	return g
+}
+
+// points returns those of a series; none when the reader does not have it.
+func (g gauges) points(l labels.Labels) *points {
+	var p points
+	for i, of := range []*chunkenc.Iterator{&p.main, &p.count, &p.min, &p.max}[:len(g)] {
+		*of = chunkenc.NewNopIterator()
+		if s := g[i].series(l); s != nil {
+			*of = s.Iterator(nil)
+		}
+	}
+	return &p
+}
+
+func (g gauges) err() error {
+	var errs []error
+	for _, p := range g {
+		errs = append(errs, p.set.Err())
+	}
+	return errors.Join(errs...)
+}
+
+// inputs are what a block is made of.
+type inputs struct {
+	source *reader
+	// kept are the blocks to be replaced that have more than the source.
+	kept *reader
+}
+
+func (in *inputs) close() error { return errors.Join(in.source.close(), in.kept.close()) }
+
+// series are those of both, and each with the samples of both.
+func (in *inputs) series() storage.SeriesSet {
+	return storage.NewMergeSeriesSet([]storage.SeriesSet{in.source.series(), in.kept.series()}, 0, storage.ChainedSeriesMerge)
+}
+
 // symbols returns all that the labels of the block to be written hold.
-func (r *reader) symbols() (map[string]struct{}, error) {
+func (in *inputs) symbols(ctx context.Context) (map[string]struct{}, error) {
 	symbols := map[string]struct{}{series.Aggregate: {}, aggregateFirst: {}, series.Count: {}, series.Min: {}, series.Max: {}}
-	set := r.series()
+	set := in.series()
 	for set.Next() {
 		set.At().Labels().Range(func(l labels.Label) {
 			symbols[l.Name], symbols[l.Value] = struct{}{}, struct{}{}
 		})
 	}
-	return symbols, errors.Join(set.Err(), r.ctx.Err())
+	return symbols, errors.Join(set.Err(), ctx.Err())
 }
 
 // each reduces all series and gives each to write.
-func (r *reader) each(window int64, write func(labels.Labels, *reduced) error) error {
+func (in *inputs) each(ctx context.Context, window int64, write func(labels.Labels, *reduced) error) error {
 	var out reduced
-	var main chunkenc.Iterator
-	parts := make([]*part, len(r.parts))
-	for i, open := range r.parts {
-		parts[i] = &part{set: open()}
-	}
-	set := r.series()
-	for set.Next() && r.ctx.Err() == nil {
+	var all chunkenc.Iterator
+	source, kept := in.source.gauges(), in.kept.gauges()
+	set := in.series()
+	for set.Next() && ctx.Err() == nil {
 		s := set.At()
 		l := s.Labels()
 		out.reset()
-		main = s.Iterator(main)
-		kind := main.Next()
-		main = s.Iterator(main)
+		all = s.Iterator(all)
+		kind := all.Next()
+		all = s.Iterator(all)
 		var err error
 		if kind == chunkenc.ValHistogram || series.IsCounter(l.Get(model.MetricNameLabel)) {
-			err = out.counter(main, window)
+			err = out.counter(all, window)
 		} else {
-			p := points{main: main}
-			for i, of := range []*chunkenc.Iterator{&p.count, &p.min, &p.max}[:len(parts)] {
-				*of = chunkenc.NewNopIterator()
-				if s := parts[i].series(l); s != nil {
-					*of = s.Iterator(nil)
-				}
-			}
-			err = out.gauge(&p, window)
+			err = out.gauge(source.points(l), kept.points(l), window)
 		}
 		if err == nil {
 			err = write(l, &out)
@@ -132,12 +170,7 @@ func (r *reader) each(window int64, write func(labels.Labels, *reduced) error) e
 			return err
 		}
 	}
-	for _, p := range parts {
-		if err := p.set.Err(); err != nil {
-			return err
-		}
-	}
-	return errors.Join(set.Err(), r.ctx.Err())
+	return errors.Join(set.Err(), source.err(), kept.err(), ctx.Err())
 }
 
 // addReduced writes what became of a series, in the order that labels ask for:

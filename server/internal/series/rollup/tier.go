@@ -26,6 +26,10 @@ type tier struct {
 // span is a time range, the end not in it.
 type span struct{ from, to int64 }
 
+func spanOf(m tsdb.BlockMeta) span { return span{m.MinTime, m.MaxTime} }
+
+func (s span) overlaps(m tsdb.BlockMeta) bool { return m.MinTime < s.to && s.from < m.MaxTime }
+
 // roll rolls up what is to be rolled up, the oldest first, so that what the tier
 // has is without gaps.
 func (t *tier) roll(ctx context.Context, done func(took time.Duration, samples int)) error {
@@ -55,10 +59,12 @@ func (t *tier) pending(block *tsdb.BlockMeta) bool {
 	return missing(*block, t.blocks.metas())
 }
 
-func missing(block tsdb.BlockMeta, rolled []tsdb.BlockMeta) bool {
+// missing is whether a block has a source that none of the others of its time
+// has.
+func missing(block tsdb.BlockMeta, others []tsdb.BlockMeta) bool {
 	return slices.ContainsFunc(block.Compaction.Sources, func(s ulid.ULID) bool {
-		return !slices.ContainsFunc(rolled, func(m tsdb.BlockMeta) bool {
-			return m.MinTime < block.MaxTime && block.MinTime < m.MaxTime && slices.Contains(m.Compaction.Sources, s)
+		return !slices.ContainsFunc(others, func(m tsdb.BlockMeta) bool {
+			return spanOf(block).overlaps(m) && slices.Contains(m.Compaction.Sources, s)
 		})
 	})
 }
@@ -66,7 +72,7 @@ func missing(block tsdb.BlockMeta, rolled []tsdb.BlockMeta) bool {
 // next returns what to roll up next.
 func (t *tier) next() (span, bool) {
 	rolled, sources := t.blocks.metas(), t.source.metas()
-	_, newest := t.blocks.bounds()
+	newest := t.blocks.end()
 	for _, block := range sources {
 		newest = max(newest, block.MaxTime)
 	}
@@ -79,7 +85,7 @@ func (t *tier) next() (span, bool) {
 		if before := block.MinTime - 1; t.source.splits() && block.MinTime%t.unit == 0 && !covered(rolled, before) {
 			return t.aligned(span{before, block.MinTime}, rolled), true
 		}
-		return t.aligned(span{block.MinTime, block.MaxTime}, rolled), true
+		return t.aligned(spanOf(block), rolled), true
 	}
 	return span{}, false
 }
@@ -96,7 +102,7 @@ func (t *tier) aligned(s span, rolled []tsdb.BlockMeta) span {
 		s.from, _ = bounds(s.from, t.unit)
 		_, s.to = bounds(s.to-1, t.unit)
 		for _, m := range rolled {
-			if m.MinTime < s.to && s.from < m.MaxTime {
+			if s.overlaps(m) {
 				s.from, s.to = min(s.from, m.MinTime), max(s.to, m.MaxTime)
 			}
 		}
@@ -107,16 +113,25 @@ func (t *tier) aligned(s span, rolled []tsdb.BlockMeta) span {
 }
 
 // rollUp makes a block of what the source has in s, in place of those that the
-// tier has there.
+// tier has there. Of these, what the source no longer has is kept.
 func (t *tier) rollUp(ctx context.Context, s span) (samples int, err error) {
 	// The metas before the samples: what comes between is found missing later.
 	meta := t.plan(s)
-	r, err := t.source.open(ctx, span{meta.MinTime, meta.MaxTime})
+	in, err := t.inputs(ctx, spanOf(meta))
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, r.close()) }()
-	symbols, err := r.symbols()
+	samples, err = t.write(ctx, meta, in)
+	// A block is removed once nobody reads it.
+	if err = errors.Join(err, in.close()); err != nil {
+		return 0, err
+	}
+	return samples, t.blocks.load()
+}
+
+// write writes a block, which the next load finds.
+func (t *tier) write(ctx context.Context, meta tsdb.BlockMeta, in *inputs) (samples int, err error) {
+	symbols, err := in.symbols(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -125,13 +140,42 @@ func (t *tier) rollUp(ctx context.Context, s span) (samples int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, w.abort()) }()
-	if err := r.each(t.window, w.addReduced); err != nil {
+	if err := in.each(ctx, t.window, w.addReduced); err != nil {
 		return 0, err
 	}
 	if err := w.commit(); err != nil {
 		return 0, err
 	}
-	return int(w.meta.Stats.NumSamples), t.blocks.load()
+	return int(w.meta.Stats.NumSamples), nil
+}
+
+// inputs opens what a block of s is made of.
+func (t *tier) inputs(ctx context.Context, s span) (*inputs, error) {
+	source, err := t.source.open(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	// The metas behind the samples: what goes from now on is still read.
+	var kept []*tsdb.Block
+	for _, block := range t.blocks.open {
+		if m := block.Meta(); s.overlaps(m) && t.hasMore(m) {
+			kept = append(kept, block)
+		}
+	}
+	q, err := newQuerier(kept, s.from, s.to-1)
+	if err != nil {
+		return nil, errors.Join(err, source.close())
+	}
+	return &inputs{source: source, kept: readTier(ctx, q)}, nil
+}
+
+// hasMore is whether the source no longer has all that a block of the tier was
+// made of. Its last millisecond may be of the sources of the block behind it.
+func (t *tier) hasMore(block tsdb.BlockMeta) bool {
+	sources := t.source.metas()
+	return missing(block, sources) || t.source.splits() && slices.ContainsFunc(t.blocks.metas(), func(behind tsdb.BlockMeta) bool {
+		return behind.MinTime == block.MaxTime && missing(behind, sources)
+	})
 }
 
 // plan returns the meta data of the block to be made of s.
@@ -152,7 +196,7 @@ func (t *tier) plan(s span) tsdb.BlockMeta {
 		}
 	}
 	for _, m := range t.blocks.metas() {
-		if m.MinTime < s.to && s.from < m.MaxTime {
+		if s.overlaps(m) {
 			add(m)
 			meta.Compaction.Parents = append(meta.Compaction.Parents, tsdb.BlockDesc{ULID: m.ULID, MinTime: m.MinTime, MaxTime: m.MaxTime})
 		}

@@ -36,7 +36,8 @@ func (v view) Querier(mint, maxt int64) (storage.Querier, error) {
 		if tier.window == v.window.Milliseconds() {
 			chosen = i + 1
 		}
-		from, to := tier.blocks.bounds()
+		to := tier.blocks.end()
+		from := oldest(tier.blocks.metas(), v.tiers.tiers[i+1:], to)
 		levels = append(levels, level{Queryable: coarse{tier.blocks}, from: from + 1, to: to})
 	}
 	var out querier
