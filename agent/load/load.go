@@ -138,7 +138,7 @@ func Run(ctx context.Context, c Config, measure func()) (Report, error) {
 		measure()
 	}
 	warmUp := drive(runCtx, c, uplinks)
-	settle, stop := context.WithTimeout(runCtx, 30*time.Second)
+	settle, stop := context.WithTimeout(runCtx, c.Submission+30*time.Second)
 	await(settle, func() bool { return settled(uplinks) })
 	stop()
 	cancel()
@@ -204,10 +204,10 @@ func connected(uplinks []*uplink.Uplink) (n int) {
 	return n
 }
 
-// settled reports whether nothing waits to be acknowledged.
+// settled reports whether nothing waits to be sent or acknowledged.
 func settled(uplinks []*uplink.Uplink) bool {
 	for _, u := range uplinks {
-		if u.Stats().Pending > 0 {
+		if s := u.Stats(); s.Samples > s.Acked+s.Dropped {
 			return false
 		}
 	}
