@@ -22,8 +22,8 @@ func machine(ctx context.Context, b *bytes.Buffer) {
 	if err := unix.Uname(&u); err == nil {
 		fmt.Fprintf(b, "- kernel: %s %s\n", unix.ByteSliceToString(u.Sysname[:]), unix.ByteSliceToString(u.Release[:]))
 	}
-	commit := output1(ctx, "git", "describe", "--always", "--dirty")
-	fmt.Fprintf(b, "- %s, commit %s, %d runs\n", runtime.Version(), commit, *runs)
+	program := output1(ctx, filepath.Join(*dir, "sonde"), "--version")
+	fmt.Fprintf(b, "- %s, %d runs\n", program, *runs)
 	if quick() {
 		b.WriteString("- a quick run, with fewer agents and hosts than the rows say: not for keeping\n")
 	}
