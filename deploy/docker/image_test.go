@@ -134,6 +134,12 @@ func TestServerEncrypts(t *testing.T) {
 	if text := out.String(); strings.Contains(text, "http://") || !strings.Contains(text, "by an authority of its own") {
 		t.Errorf("it said:\n%s", text)
 	}
+	// As docs/containers.md says, by a name that the certificate has.
+	link, err := exec.Command("docker", "exec", "sonde-encrypts", "sonde", "login-link", "--server", "https://localhost:7070",
+		"--token-file", "/data/admin-token", "--server-ca", "/data/tls/ca.pem").CombinedOutput()
+	if err != nil || !strings.HasPrefix(string(link), "https://localhost:7070/login?") {
+		t.Errorf("another link: %v: %s", err, link)
+	}
 }
 
 // lines collects what a container prints.
