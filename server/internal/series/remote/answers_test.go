@@ -31,9 +31,12 @@ func TestJudge(t *testing.T) {
 		{name: "2.0 called invalid", status: 400, text: "invalid sample", want: answer{verdict: unknownVersion, written: -1}},
 		{name: "histograms switched off", status: 400, text: "native histograms are disabled", v1: true, want: answer{verdict: unavailable, written: -1}},
 		{name: "label without a name", status: 400, text: "label name is empty: invalid sample", v1: true, want: answer{verdict: refused, reason: series.Invalid, written: -1}},
+		{name: "of the future", status: 400, text: "out of bounds: timestamp is too far in the future", v1: true, want: answer{verdict: refused, reason: series.TooOld, written: -1}},
+		{name: "too many labels", status: 400, text: "received a series whose number of labels exceeds the limit", v1: true, want: answer{verdict: refused, reason: series.Invalid, written: -1}},
+		{name: "too many buckets", status: 400, text: "received a native histogram sample with too many buckets", v1: true, want: answer{verdict: refused, reason: series.Invalid, written: -1}},
 		{name: "out of order", status: 400, text: "out of order sample", v1: true, want: answer{verdict: refused, reason: series.TooOld, written: -1}},
-		{name: "Thanos", status: 409, text: "forwarding request: store locally: out of bounds", v1: true, want: answer{verdict: refused, reason: series.TooOld, written: -1}},
-		{name: "Mimir", status: 400, text: "err-mimir-sample-timestamp-too-old", v1: true, want: answer{verdict: refused, reason: series.TooOld, written: -1}},
+		{name: "Thanos", status: 409, text: "forwarding request: store locally: out of bounds", v1: true, want: answer{verdict: refused, reason: series.TooOld, written: -1, older: true}},
+		{name: "Mimir", status: 400, text: "err-mimir-sample-timestamp-too-old", v1: true, want: answer{verdict: refused, reason: series.TooOld, written: -1, older: true}},
 		{name: "duplicate, some written", status: 400, text: "duplicate sample for timestamp", header: map[string]string{"X-Prometheus-Remote-Write-Samples-Written": "3"}, want: answer{verdict: refused, reason: series.Conflict, written: 3}},
 		{name: "too large", status: 413, v1: true, want: answer{verdict: tooLarge, reason: series.Invalid, written: -1}},
 		{name: "busy", status: 429, header: map[string]string{"Retry-After": "7"}, want: answer{verdict: unavailable, written: -1, after: 7 * time.Second}},
@@ -41,7 +44,7 @@ func TestJudge(t *testing.T) {
 		{name: "wrong credentials", status: 401, text: "invalid token", want: answer{verdict: unavailable, written: -1}},
 		{name: "wrong path", status: 404, want: answer{verdict: unavailable, written: -1}},
 		{name: "moved", status: 301, want: answer{verdict: unavailable, written: -1}},
-		{name: "too old for Prometheus 2.42", status: 500, text: "too old sample\n", v1: true, want: answer{verdict: refused, reason: series.TooOld, written: -1}},
+		{name: "too old for Prometheus 2.42", status: 500, text: "too old sample\n", v1: true, want: answer{verdict: refused, reason: series.TooOld, written: -1, older: true}},
 		{name: "broken", status: 500, text: "out of order", want: answer{verdict: unavailable, written: -1}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -9,10 +9,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/golang/snappy"
+	"github.com/prometheus/prometheus/prompb"
 
 	"sonde.dev/sonde/server/internal/series"
 	"sonde.dev/sonde/server/internal/series/remote"
@@ -206,7 +210,7 @@ func TestOwnAuthoritiesAndBasicCredentials(t *testing.T) {
 func TestOldSamplesAreRefusedTogether(t *testing.T) {
 	answers := []func(http.ResponseWriter){status(http.StatusUnsupportedMediaType)}
 	for range 100 {
-		answers = append(answers, func(w http.ResponseWriter) { http.Error(w, "out of order sample", http.StatusBadRequest) })
+		answers = append(answers, func(w http.ResponseWriter) { http.Error(w, "too old sample", http.StatusBadRequest) })
 	}
 	f := newFake(t, answers...)
 	s := f.open(t, remote.Options{})
@@ -220,10 +224,41 @@ func TestOldSamplesAreRefusedTogether(t *testing.T) {
 	}
 }
 
+// A sample out of order says nothing of other series, which may have nothing newer.
+func TestSamplesOutOfOrderAreRefusedAlone(t *testing.T) {
+	f := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			body, err = snappy.Decode(nil, body)
+		}
+		var req prompb.WriteRequest
+		if err == nil {
+			err = req.Unmarshal(body)
+		}
+		if err != nil || r.Header.Get("X-Prometheus-Remote-Write-Version") != "0.1.0" {
+			w.WriteHeader(http.StatusUnsupportedMediaType)
+			return
+		}
+		for _, ts := range req.Timeseries {
+			if slices.ContainsFunc(ts.Labels, func(l prompb.Label) bool { return l.Name == "i" && l.Value == "0" }) {
+				http.Error(w, "out of order sample", http.StatusBadRequest)
+				return
+			}
+		}
+	}))
+	defer f.Close()
+	s := open(t, remote.Options{WriteURL: f.URL, ReadURL: f.URL})
+	const columns, rows = 5, 4
+	got := write(t, s, series.Rows{Target: target(columns, false), Times: ticks(rows), Floats: make([]float64, columns*rows)})
+	if got.err != nil || got.result.Stored != (columns-1)*rows || len(got.result.Refused) != 1 || got.result.Refused[0].Samples != rows {
+		t.Errorf("%+v", got)
+	}
+}
+
 // What succeeded before, however long it took, is no reason to give up at the
 // first failure.
 func TestPatienceBeginsWithTheFailure(t *testing.T) {
-	const patience = 200 * time.Millisecond
+	const patience = time.Second
 	written := func(n string) func(http.ResponseWriter) {
 		return status(200, "X-Prometheus-Remote-Write-Samples-Written", n)
 	}

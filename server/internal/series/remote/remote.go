@@ -10,7 +10,8 @@
 //
 // While the store is down, slow or says 429, Append waits once the queue is
 // full, and what waits longer than Options.Patience is given back with
-// series.ErrUnavailable: whoever sent it still has it. An answer that does not
+// series.ErrUnavailable: whoever sent it still has it. Patience begins with a
+// failure, and ends with a success. An answer that does not
 // clearly refuse samples, such as 404 or 401, counts as unavailable too: a wrong
 // URL must not throw samples away.
 //
@@ -21,8 +22,8 @@
 //
 // How durable an accepted sample is, is the store's matter. Which of several
 // samples a store refuses, it says for people only; where it does not count what
-// it took, the request is halved until the refused samples stand alone; what is
-// older than one that was too old is refused with it. A store
+// it took, the request is halved until the refused samples stand alone; of one
+// caller's, what is older than one that was too old for any series is refused with it. A store
 // that takes nothing out of order may then refuse what it has already: those
 // count as refused, and are there.
 package remote
@@ -60,8 +61,8 @@ type Options struct {
 	Histograms string
 	// QueueSamples bounds the samples that wait; default 1<<20.
 	QueueSamples int
-	// Patience is how long a group of samples is offered to a store that does
-	// not take it; default 5 s.
+	// Patience is how long a store that fails is asked again before samples are
+	// given back; default 5 s.
 	Patience time.Duration
 	// Logger defaults to slog.Default.
 	Logger *slog.Logger

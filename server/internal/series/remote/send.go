@@ -74,8 +74,11 @@ type answer struct {
 	verdict verdict
 	reason  series.Reason // of refused
 	written int           // samples that the store says it took; -1: it does not say
-	text    string
-	after   time.Duration // how long to wait; 0: unsaid
+	// older says that the store refuses all that is older than what it refuses as
+	// too old, whatever the series.
+	older bool
+	text  string
+	after time.Duration // how long to wait; 0: unsaid
 }
 
 // deliver sends runs until the store has taken or refused each sample of them.
@@ -123,7 +126,7 @@ func (s *Store) settle(runs []run, results []series.Result) error {
 	if head == nil {
 		r := &runs[0]
 		results[r.write].Refuse(a.reason, func() string { return r.first(a.text) })
-		if a.reason == series.TooOld {
+		if a.older {
 			*s.sender.refused[r.write].of(r) = r.times[0] + 1
 		}
 		return nil
@@ -248,17 +251,17 @@ func judge(status int, header http.Header, text string, v2, proven bool) answer 
 	case status == http.StatusRequestEntityTooLarge:
 		a.verdict, a.reason = tooLarge, series.Invalid
 	case status == http.StatusBadRequest || status == http.StatusConflict || status == http.StatusUnprocessableEntity:
-		reason, ok := reasonOf(text)
+		reason, older, ok := reasonOf(text)
 		switch {
 		case v2 && !proven && a.written < 0:
 			a.verdict = unknownVersion
 		case ok:
-			a.verdict, a.reason = refused, reason
+			a.verdict, a.reason, a.older = refused, reason, older
 		default:
 			a.verdict = unavailable
 		}
 	case status == http.StatusInternalServerError && text == tooOldIn242:
-		a.verdict, a.reason = refused, series.TooOld
+		a.verdict, a.reason, a.older = refused, series.TooOld, true
 	default:
 		a.verdict, a.after = unavailable, retryAfter(header.Get("Retry-After"), time.Now())
 	}
@@ -272,29 +275,30 @@ const tooOldIn242 = "too old sample"
 
 // reasonOf finds why samples are refused in what a store says for people, as
 // Prometheus, Thanos and Mimir word it. What may be said of a request as such,
-// such as "invalid parameter" or "native histograms are disabled", is none.
-func reasonOf(text string) (series.Reason, bool) {
+// such as "invalid parameter" or "native histograms are disabled", is none. older
+// is as in [answer]: out of order is a sample of one series, while others may have
+// nothing newer.
+func reasonOf(text string) (reason series.Reason, older, ok bool) {
 	text = strings.ToLower(text)
 	for _, w := range []struct {
-		words  string
 		reason series.Reason
+		older  bool
+		words  []string
 	}{
-		{"out of order", series.TooOld}, {"out-of-order", series.TooOld},
-		{"too old", series.TooOld}, {"too-old", series.TooOld},
-		{"out of bounds", series.TooOld}, {"out-of-bounds", series.TooOld},
-		{"too far", series.TooOld},
-		{"duplicate", series.Conflict},
-		{"invalid sample", series.Invalid}, {"sample-invalid", series.Invalid},
-		{"label name", series.Invalid}, {"label value", series.Invalid}, {"labelset", series.Invalid}, {"label-invalid", series.Invalid},
-		{"invalid label", series.Invalid}, {"invalid metric name", series.Invalid}, {"metric-name-invalid", series.Invalid},
-		{"histogram has", series.Invalid}, {"histogram's", series.Invalid}, {"invalid native histogram", series.Invalid},
-		{"invalid-native-histogram", series.Invalid}, {"invalid histogram", series.Invalid},
+		{series.TooOld, false, []string{"future", "out of order", "out-of-order", "too far"}},
+		{series.TooOld, true, []string{"too old", "too-old", "out of bounds", "out-of-bounds"}},
+		{series.Conflict, false, []string{"duplicate"}},
+		{series.Invalid, false, []string{
+			"invalid sample", "sample-invalid", "metric name", "metric-name",
+			"label name", "label value", "labelset", "invalid label", "label-invalid", "number of labels",
+			"histogram has", "histogram's", "histogram sample", "invalid histogram", "invalid native histogram", "invalid-native-histogram",
+		}},
 	} {
-		if strings.Contains(text, w.words) {
-			return w.reason, true
+		if slices.ContainsFunc(w.words, func(words string) bool { return strings.Contains(text, words) }) {
+			return w.reason, w.older, true
 		}
 	}
-	return 0, false
+	return 0, false, false
 }
 
 // written is how many samples the store says it took, -1 when it does not say.

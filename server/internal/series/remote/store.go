@@ -79,7 +79,7 @@ func (s *Store) send(writes []*series.Write) {
 	for len(writes) > 0 {
 		n, runs, results := s.group(writes, s.sender.spare)
 		err := s.deliver(runs, results)
-		clear(runs)
+		clear(runs[:cap(runs)])
 		s.sender.spare = runs[:0]
 		for i, w := range writes[:n] {
 			result := results[i]
