@@ -108,13 +108,13 @@ func (a *agent) holds(id string, seq uint64, newest int64) bool {
 }
 
 // stored records that a batch is durable.
-func (a *agent) stored(id string, seq uint64, newest int64, samples uint64) {
+func (a *agent) stored(w *inFlight, samples uint64) {
 	a.samplesStored.Add(samples)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.remember(id, seq, newest)
-	if newest > a.newest {
-		a.newest = newest
+	a.remember(w.boot, w.seq, w.sent)
+	if w.newest > a.newest {
+		a.newest = w.newest
 		if a.advanced != nil {
 			close(a.advanced)
 			a.advanced = nil

@@ -17,7 +17,8 @@ type inFlight struct {
 	s      *session
 	seq    uint64
 	boot   string
-	newest int64 // time of the newest sample, in ms
+	sent   int64 // time of the newest sample, in ms
+	newest int64 // the same of those that are not of the future
 	batch  wire.Batch
 	write  series.Write
 	future series.Refused
@@ -56,7 +57,7 @@ func (s *session) batch(ctx context.Context, msg *sondev1.Batch, now time.Time) 
 	s.in.metrics.bytes.Add(float64(len(msg.Payload)))
 	w.seq, w.boot = msg.Seq, boot
 	w.fill(now.Add(s.in.cfg.Limits.MaxFuture).UnixMilli())
-	if s.agent.holds(boot, msg.Seq, w.newest) {
+	if s.agent.holds(boot, msg.Seq, w.sent) {
 		s.in.metrics.duplicates.Inc()
 		s.out.ack(boot, boot == s.boot, msg.Seq)
 		s.idle <- w
@@ -99,13 +100,16 @@ func (s *session) settle() {
 
 // fill makes rows of the batch, without the ticks that lie beyond latest.
 func (w *inFlight) fill(latest int64) {
-	w.newest = 0
+	w.sent, w.newest = 0, 0
 	w.future = series.Refused{}
 	w.write.Rows = w.write.Rows[:0]
 	for i := range w.batch.Blocks {
 		b := &w.batch.Blocks[i]
 		// Times rise within a block, so the future is at its end.
 		keep := len(b.Times)
+		if keep > 0 {
+			w.sent = max(w.sent, b.Times[keep-1])
+		}
 		for keep > 0 && b.Times[keep-1] > latest {
 			keep--
 		}
@@ -160,7 +164,7 @@ func (w *inFlight) done(res series.Result, err error) {
 		s.idle <- w
 		return
 	}
-	s.agent.stored(w.boot, w.seq, w.newest, res.Stored)
+	s.agent.stored(w, res.Stored)
 	s.in.metrics.samples.Add(float64(res.Stored))
 	if w.future.Samples > 0 {
 		s.refused(w, sondev1.RefusalReason_REFUSAL_REASON_FUTURE, "future", w.future)

@@ -7,9 +7,9 @@
 // commit of [series.Appender] (package local says how that is reached with the
 // embedded TSDB). Batches of a session are stored in the order in which they
 // came, and acknowledged in that order. A batch that comes twice changes
-// nothing: sequence numbers that are already durable are acknowledged at once,
-// and after a restart of the server, which forgets those numbers, the store
-// finds the samples already there.
+// nothing: one whose sequence number is durable, and that has nothing later than
+// what is, is acknowledged at once, and after a restart of the server, which
+// forgets those numbers, the store finds the samples already there.
 //
 // Whatever one agent sends, the others are not disturbed: messages, series,
 // labels, samples and batches in flight have limits, a session that breaks one

@@ -60,7 +60,8 @@ type session struct {
 	aging            atomic.Pointer[time.Timer]   // when the agent gets the next; nil for never
 	credential       atomic.Pointer[fleet.Secret] // what the agent is known to have
 
-	// ended is closed once cause says why the session ends.
+	// ended is closed once the session ends, cause says why, or its handler returns
+	// before it was served.
 	ended   chan struct{}
 	endOnce sync.Once
 	cause   error
