@@ -8,8 +8,8 @@ const demo = process.env.NEXT_PUBLIC_SONDE_DEMO === "1";
 const server = process.env.SONDE_SERVER ?? "http://127.0.0.1:7070";
 
 /**
- * The same for builds of one tree, which are byte-identical, and another one after
- * a change: by it an open tab notices that the server was upgraded.
+ * A hash of the sources: the same for builds of one tree, which are byte-identical,
+ * and another one after a change of them, by which an open tab notices an upgrade.
  */
 function buildId(): string {
   const hash = createHash("sha256");

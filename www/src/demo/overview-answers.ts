@@ -25,6 +25,10 @@ export function addOverviewAnswers(answers: Answers): void {
       byAgent((agent) => (s) => activity(agent, s)),
     )
     .add(
+      queries.cpuMeanByAgent,
+      byAgent((agent) => (s) => activity(agent, s)),
+    )
+    .add(
       queries.memoryByAgent,
       byAgent((agent) => (s) => memoryUsed(agent, s)),
     )

@@ -1,14 +1,13 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { forgetSession } from "./session";
 
-const passing = new Set([Code.Unavailable, Code.Aborted, Code.Internal, Code.Unknown]);
 /** The server was busy; or this is more than it ever answers. */
 const tooMuch = new Set([Code.DeadlineExceeded, Code.ResourceExhausted]);
+const passing = new Set([Code.Unavailable, Code.Aborted, Code.Internal, Code.Unknown, ...tooMuch]);
 
-/** Whether the same call may succeed a little later, after so many failures in a row. */
-export function isPassing(error: unknown, failures: number): boolean {
-  const { code } = ConnectError.from(error);
-  return passing.has(code) || (tooMuch.has(code) && failures < 3);
+/** Whether the same call may succeed a little later. */
+export function isPassing(error: unknown): boolean {
+  return passing.has(ConnectError.from(error).code);
 }
 
 /** How often a query is tried again before its error is shown. */
@@ -24,9 +23,14 @@ export function shouldRetry(failures: number, error: unknown): boolean {
   return failures <= (retries[ConnectError.from(error).code] ?? 0);
 }
 
-/** Milliseconds to wait after so many failures in a row: doubling, at most 10 s, with a fifth of jitter. */
-export function retryDelay(failures: number): number {
-  const base = Math.min(10_000, 250 * 2 ** Math.max(0, failures - 1));
+/**
+ * Milliseconds to wait after so many failures in a row: doubling, at most 10 s,
+ * with a fifth of jitter. What was too much for the server three times is soon
+ * asked a minute apart.
+ */
+export function retryDelay(failures: number, error?: unknown): number {
+  const isTooMuch = error !== undefined && tooMuch.has(ConnectError.from(error).code);
+  const base = isTooMuch && failures >= 3 ? 60_000 : Math.min(10_000, 250 * 2 ** Math.max(0, failures - 1));
   return base * (0.9 + Math.random() * 0.2);
 }
 

@@ -31,14 +31,16 @@ const settle = (ms = 50) => vi.advanceTimersByTimeAsync(ms);
 /** The value of the only series at a time is the number of the second, so that each can be told. */
 const valueAt = (ms: number) => (ms / second) % 100_000;
 
-function start(range: TimeRange) {
+function start(range: TimeRange, blank: ReadonlySet<number> = new Set()) {
   const queryRange = async (request: Partial<QueryRangeRequest>) => {
     if (failure) throw failure;
     const startMs = Number(request.startMs);
     const endMs = Number(request.endMs);
     requests.push({ startMs, endMs });
     const steps = (endMs - startMs) / second + 1;
-    const values = Array.from({ length: steps }, (_, i) => valueAt(startMs + i * second));
+    const values = Array.from({ length: steps }, (_, i) => startMs + i * second).map((ms) =>
+      blank.has(ms) ? Number.NaN : valueAt(ms),
+    );
     return create(QueryRangeResponseSchema, {
       startMs: BigInt(startMs),
       stepMs: BigInt(second),
@@ -148,13 +150,31 @@ describe("LiveRange", () => {
     expect(live.state()).toMatchObject({ status: "error", error: { code: Code.InvalidArgument } });
   });
 
-  it("gives up what is more than the server answers", async () => {
+  it("asks seldom for what was too much for the server", async () => {
     failure = new ConnectError("too many samples", Code.ResourceExhausted);
     const live = start(relative("10s"));
     await settle(5_000);
     failure = undefined;
     await settle(20_000);
     expect(live.state()).toMatchObject({ status: "error", error: { code: Code.ResourceExhausted } });
+    await settle(50_000);
+    expect(live.state().status).toBe("ready");
+  });
+
+  it("does not take steps without values for an outage for long", async () => {
+    const blank = new Set<number>();
+    const live = start(relative("10s"), blank);
+    await settle();
+    for (let i = 1; i <= 300; i++) {
+      if (i % 3 === 0) send(now + i * second);
+      else {
+        blank.add(now + i * second);
+        fake.send(now + i * second, { a: {} });
+      }
+      await settle(second);
+    }
+    expect(requests.length).toBeLessThanOrEqual(4);
+    expect(values(live)?.slice(-3)).toEqual([null, null, valueAt(now + 300 * second)]);
   });
 
   it("says so when the window cannot be read anew", async () => {

@@ -1,7 +1,7 @@
 import type { Client } from "@connectrpc/connect";
 import type { QueryService } from "@/gen/sonde/v1/query_service_pb";
 import { isPassing, reloadWhenSignedOut, retryDelay } from "./errors";
-import { alignRange, appendStep, blankSince, fromResponse, isBlank, lastMs, mergeRange } from "./range";
+import { alignRange, appendStep, blankSince, countValues, fromResponse, isBlank, lastMs, mergeRange } from "./range";
 import type { RangeData } from "./series";
 import { duration, isLive, resolve, type TimeRange } from "./time-range";
 import type { WatchHub } from "./watch";
@@ -24,6 +24,8 @@ type Source = { query: Pick<Client<typeof QueryService>, "queryRange">; watch: W
 
 /** Waits before a hole is read again: the agent has its newest batches stored first, then what had waited for a server. */
 const backlogMs = [2_000, 15_000, 60_000];
+/** After a hole that nothing came for, which was no outage: some charts have nothing to say at most steps. */
+const vainMs = 600_000;
 
 /** Steps that came while history was being read; more are found again by filling. */
 const maxEarly = 120;
@@ -47,6 +49,7 @@ export class LiveRange {
   #reading = false;
   /** What may still be stored, while it is read again and again. */
   #hole: { startMs: number; endMs: number } | undefined;
+  #noHoleBefore = 0;
 
   constructor(source: Source, options: LiveRangeOptions) {
     this.#source = source;
@@ -110,26 +113,32 @@ export class LiveRange {
     if (this.#state.status !== "ready") return;
     const before = this.#state.data;
     const data = appendStep(before, step, this.#capacity);
-    if (data !== before) this.#set({ status: "ready", data, error: undefined });
+    if (data === before) return;
+    this.#set({ status: "ready", data, error: undefined });
     const startMs = isBlank(step) ? undefined : blankSince(before);
-    if (startMs !== undefined) void this.#refill(startMs, step.timeMs - this.#options.stepMs);
+    const endMs = step.timeMs - this.#options.stepMs;
+    if (startMs !== undefined && startMs <= endMs) void this.#refill(startMs, endMs);
   }
 
   /** Reads a hole again until what was stored late is likely to be there. One that opens meanwhile is part of it. */
   async #refill(startMs: number, endMs: number): Promise<void> {
     if (this.#hole) {
-      this.#hole.endMs = endMs;
+      this.#hole.endMs = Math.max(this.#hole.endMs, endMs);
       return;
     }
+    if (Date.now() < this.#noHoleBefore) return;
     const { signal } = this.#stopped;
     const hole = { startMs, endMs };
     this.#hole = hole;
+    let found = 0;
     for (const ms of backlogMs) {
       await pause(ms, signal);
       if (signal.aborted) return;
-      await this.#fill(hole.startMs, hole.endMs);
+      found += await this.#fill(hole.startMs, hole.endMs);
     }
-    if (!signal.aborted) this.#hole = undefined;
+    if (signal.aborted) return;
+    this.#hole = undefined;
+    if (found === 0) this.#noHoleBefore = Date.now() + vainMs;
   }
 
   /** Reads the whole window that ends at now. */
@@ -152,11 +161,14 @@ export class LiveRange {
     for (const step of early) this.#onStep(step);
   }
 
-  async #fill(startMs: number, endMs: number): Promise<void> {
-    const data = await this.#read({ startMs, endMs });
-    if (data && this.#state.status === "ready") {
-      this.#set({ status: "ready", data: mergeRange(this.#state.data, data), error: undefined });
-    }
+  /** Reads a part of the window again, and says how many more values there are. */
+  async #fill(startMs: number, endMs: number): Promise<number> {
+    const read = await this.#read({ startMs, endMs });
+    if (!read || this.#state.status !== "ready") return 0;
+    const before = this.#state.data;
+    const data = mergeRange(before, read);
+    this.#set({ status: "ready", data, error: undefined });
+    return countValues(data) - countValues(before);
   }
 
   /** One QueryRange, tried until it succeeds; undefined when stopped or when trying again is of no use. */
@@ -179,8 +191,8 @@ export class LiveRange {
         reloadWhenSignedOut(error);
         const shown = this.#state;
         this.#set(shown.status === "ready" ? { ...shown, error } : { status: "error", data: undefined, error });
-        if (!isPassing(error, failures)) return undefined;
-        await pause(retryDelay(failures), signal);
+        if (!isPassing(error)) return undefined;
+        await pause(retryDelay(failures, error), signal);
       }
     }
     return undefined;

@@ -34,6 +34,11 @@ export function isBlank(step: WatchStep): boolean {
   return step.results.every(({ values }) => values.every((value) => value === null));
 }
 
+export function countValues(data: RangeData): number {
+  const columns = data.results.flatMap(({ series }) => series.map(({ values }) => values));
+  return columns.reduce((sum, values) => sum + values.filter((value) => value !== null).length, 0);
+}
+
 /** Milliseconds of the first of the steps without any value at the right end; undefined when the newest has one. */
 export function blankSince(data: RangeData): number | undefined {
   let first = data.times.length;

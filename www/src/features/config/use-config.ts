@@ -104,7 +104,7 @@ export function useAgentConfigs(newest: Revision | undefined, agentId = "") {
   });
 }
 
-/** Milliseconds between the samples of an agent's collectors, of those for which it is decided. */
+/** Milliseconds between the samples of an agent's collectors, where a policy says so; its own flags are not known. */
 export function useIntervals(agentId: string): Record<string, number> {
   const revisions = useRevisions();
   const { data } = useAgentConfigs(revisions.data?.[0], agentId);

@@ -135,10 +135,24 @@ describe("sections", () => {
   });
 
   test("the window of a rate has several samples of its collector", () => {
+    const collectorOf: Record<string, string> = {
+      "cpu-modes": "cpu",
+      "cpu-cores": "cpu",
+      switches: "cpu",
+      paging: "vmstat",
+      "network-traffic": "network",
+      "network-problems": "network",
+      "tcp-retransmits": "netstat",
+      "tcp-connections": "netstat",
+      "container-cpu": "container",
+      "container-throttled": "container",
+    };
+    for (const name of ["cpu", "memory", "io"]) collectorOf[`${name}-pressure`] = "pressure";
+    for (const name of ["throughput", "operations", "wait", "busy", "queue"]) collectorOf[`disk-${name}`] = "disk";
     for (const chart of sections("a", () => true).flatMap(({ charts }) => charts)) {
       if (!chart.exprs("5s").some((expr) => expr.includes("[5s]"))) continue;
-      const every = new Proxy<Record<string, number>>({}, { get: () => 10_000 });
-      expect(intervalOf(chart, every), chart.id).toBe(10_000);
+      const collector = chart.id.startsWith("agent-") ? "self" : collectorOf[chart.id];
+      expect(intervalOf(chart, { [String(collector)]: 10_000 }), chart.id).toBe(10_000);
       expect(intervalOf(chart, {}), chart.id).toBeUndefined();
     }
     expect([rateWindow(1_000), rateWindow(15_000), rateWindow(1_000, 10_000), rateWindow(60_000, 200)]).toEqual([

@@ -174,6 +174,7 @@ export function useHeatmap(probes: string, range: TimeRange, stepMs: number) {
       const known = before?.times.at(-1);
       const from =
         known === undefined ? window.startMs : Math.max(window.startMs, known * 1000 - (REREAD - 1) * stepMs);
+      if (!before) wholeAtMs.current = performance.now();
       const response = await query.queryHeatmap(
         {
           expr: queries.answers(probes, `${Math.round(stepMs / 1000)}s`),
@@ -188,7 +189,6 @@ export function useHeatmap(probes: string, range: TimeRange, stepMs: number) {
         times: response.columns.map((_, i) => (Number(response.startMs) + i * stepMs) / 1000),
         columns: response.columns,
       };
-      if (!before) wholeAtMs.current = performance.now();
       return before ? joinHeatmaps(before, read, window.startMs / 1000) : read;
     },
     refetchInterval: live ? Math.min(5_000, Math.max(1_000, stepMs)) : false,

@@ -4,7 +4,7 @@ import { createContext, useContext, useMemo } from "react";
 import type { Column } from "@/chart/stack";
 import { defaultRange } from "@/lib/time-range";
 import { useRange } from "@/lib/use-live-range";
-import { cpuByAgent, overviewWindow } from "./queries";
+import { cpuMeanByAgent, overviewWindow } from "./queries";
 
 type Histories = ReadonlyMap<string, Column>;
 
@@ -14,7 +14,7 @@ const none: Column = [];
 
 /** CPU use of all agents over the last minutes, read once for the whole page. */
 export function useCpuHistories(enabled: boolean): Histories {
-  const { data } = useRange([cpuByAgent("rate", overviewWindow)], { range: defaultRange, stepMs, refetchMs, enabled });
+  const { data } = useRange([cpuMeanByAgent(overviewWindow)], { range: defaultRange, stepMs, refetchMs, enabled });
   return useMemo(() => new Map((data?.results[0]?.series ?? []).map((s) => [s.labels.agent ?? "", s.values])), [data]);
 }
 

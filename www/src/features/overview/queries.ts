@@ -2,10 +2,10 @@ import type { QueryBuilder } from "@/lib/promql";
 
 /*
  * One value an agent each, so that a fleet of a thousand is a thousand values.
- * rate is PromQL's function for counters, and window what it looks at. Values of
- * now are irate()'s, from the newest two samples, and are right whatever the
- * intervals: a batch may be ten seconds old, and has the end of a narrow window
- * empty, which rate() takes for a slower counter.
+ * window is what functions for counters look at. Values of now are irate()'s,
+ * from the newest two samples, and are right whatever the intervals: a batch may
+ * be ten seconds old, and has the end of a narrow window empty, which rate()
+ * takes for a slower counter.
  */
 
 /**
@@ -31,27 +31,31 @@ const networkKinds = "icmp|tcp|http|dns|rtt";
 export const overviewWindow = "30s";
 
 /** Share of CPU time that was not idle, 0 to 1. */
-export const cpuByAgent: QueryBuilder = (rate: string, window: string) =>
-  `clamp_min(1 - avg by (agent) (${rate}(node_cpu_seconds_total{mode="idle"}[${window}])), 0)`;
+export const cpuByAgent: QueryBuilder = (window: string) =>
+  `clamp_min(1 - avg by (agent) (irate(node_cpu_seconds_total{mode="idle"}[${window}])), 0)`;
+
+/** The same over the window. Of a host that was renamed within it, each name has a part of the rate. */
+export const cpuMeanByAgent: QueryBuilder = (window: string) =>
+  `clamp_min(1 - avg by (agent) (sum without (instance) (rate(node_cpu_seconds_total{mode="idle"}[${window}]))), 0)`;
 
 /** Share of memory that is not available, 0 to 1. */
 export const memoryByAgent: QueryBuilder = () =>
   "1 - max by (agent) (node_memory_MemAvailable_bytes) / max by (agent) (node_memory_MemTotal_bytes)";
 
 /** Share of time the busiest disk was working, 0 to 1. */
-export const diskBusyByAgent: QueryBuilder = (rate: string, window: string) =>
-  `max by (agent) (${rate}(node_disk_io_time_seconds_total[${window}]))`;
+export const diskBusyByAgent: QueryBuilder = (window: string) =>
+  `max by (agent) (irate(node_disk_io_time_seconds_total[${window}]))`;
 
 /** Share of the fullest file system that people cannot write to any more, 0 to 1. */
 export const diskFullByAgent: QueryBuilder = () =>
   `max by (agent) (1 - node_filesystem_avail_bytes{fstype!~"${pseudoFilesystems}"} / node_filesystem_size_bytes{fstype!~"${pseudoFilesystems}"})`;
 
 /** Bytes a second. */
-export const networkInByAgent: QueryBuilder = (rate: string, window: string) =>
-  `sum by (agent) (${ofOneName}(${rate}(node_network_receive_bytes_total{device!~"${virtualDevices}"}[${window}])))`;
+export const networkInByAgent: QueryBuilder = (window: string) =>
+  `sum by (agent) (${ofOneName}(irate(node_network_receive_bytes_total{device!~"${virtualDevices}"}[${window}])))`;
 
-export const networkOutByAgent: QueryBuilder = (rate: string, window: string) =>
-  `sum by (agent) (${ofOneName}(${rate}(node_network_transmit_bytes_total{device!~"${virtualDevices}"}[${window}])))`;
+export const networkOutByAgent: QueryBuilder = (window: string) =>
+  `sum by (agent) (${ofOneName}(irate(node_network_transmit_bytes_total{device!~"${virtualDevices}"}[${window}])))`;
 
 /** p99 in seconds of the slowest probe that crosses a network. */
 export const latencyByAgent: QueryBuilder = (window: string) =>
@@ -76,12 +80,12 @@ export type MetricName = (typeof metricNames)[number];
 
 export function overviewQueries(): string[] {
   const queries: Record<MetricName, string> = {
-    cpu: cpuByAgent("irate", overviewWindow),
+    cpu: cpuByAgent(overviewWindow),
     memory: memoryByAgent(),
-    diskBusy: diskBusyByAgent("irate", overviewWindow),
+    diskBusy: diskBusyByAgent(overviewWindow),
     diskFull: diskFullByAgent(),
-    networkIn: networkInByAgent("irate", overviewWindow),
-    networkOut: networkOutByAgent("irate", overviewWindow),
+    networkIn: networkInByAgent(overviewWindow),
+    networkOut: networkOutByAgent(overviewWindow),
     latency: latencyByAgent(overviewWindow),
     loss: lossByAgent(overviewWindow),
   };
