@@ -21,8 +21,9 @@ export const presence = (agent: string) =>
 /** Averaged over the cores, so that all modes together are the whole machine. */
 export const cpuByMode = (agent: string, window: string) =>
   `avg by (mode) (${rate("node_cpu_seconds_total", agent, window, ',mode!="idle"')})`;
+/** As a share of the time that was counted: rate() takes what begins within its window for slower than it is. */
 export const cpuByCore = (agent: string, window: string) =>
-  `clamp(1 - sum by (cpu) (${rate("node_cpu_seconds_total", agent, window, ',mode=~"idle|iowait"')}), 0, 1)`;
+  `clamp(1 - sum by (cpu) (${rate("node_cpu_seconds_total", agent, window, ',mode=~"idle|iowait"')}) / sum by (cpu) (${rate("node_cpu_seconds_total", agent, window)}), 0, 1)`;
 export const load = (agent: string) => named("node_load1|node_load5|node_load15", agent);
 
 export const cpuPressure = (agent: string, window: string) =>
