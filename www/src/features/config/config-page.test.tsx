@@ -60,6 +60,13 @@ const type = async (name: string, value: string) => {
   });
 };
 
+/** The page with the editor of a policy. */
+const showDatabases = async (transport: ReturnType<typeof server>) => {
+  await show(transport);
+  await says("databases");
+  await press("databases");
+};
+
 describe("ConfigPage", () => {
   it("shows that it reads, then the policies with whom they select", async () => {
     await show(server(true));
@@ -96,9 +103,7 @@ describe("ConfigPage", () => {
   });
 
   it("checks what is typed at once, and lets nothing wrong be applied", async () => {
-    await show(server(true));
-    await says("databases");
-    await press("databases");
+    await showDatabases(server(true));
     await type("Interval of cpu", "20ms");
     expect(text()).toContain("From 100ms to 1h.");
     expect(named("input", "Interval of cpu").getAttribute("aria-invalid")).toBe("true");
@@ -109,9 +114,7 @@ describe("ConfigPage", () => {
 
   it("shows what only the server finds wrong, at its field", async () => {
     const errors = [{ field: "policies[1].settings.collectors.cpu.interval_ms", message: "too often for a Monday" }];
-    await show(server(true, { previewConfig: () => ({ errors }) }));
-    await says("databases");
-    await press("databases");
+    await showDatabases(server(true, { previewConfig: () => ({ errors }) }));
     await type("Interval of cpu", "200ms");
     await says("databases: collectors.cpu.interval_ms: too often for a Monday");
     expect(named("input", "Interval of cpu").getAttribute("aria-invalid")).toBe("true");
@@ -120,9 +123,7 @@ describe("ConfigPage", () => {
 
   it("keeps the edits when somebody else was quicker, and applies them on top", async () => {
     const transport = server(true);
-    await show(transport);
-    await says("databases");
-    await press("databases");
+    await showDatabases(transport);
     await type("Priority", "15");
     await press("Review and apply");
     // Between the review and the click.
@@ -141,9 +142,7 @@ describe("ConfigPage", () => {
 
   it("keeps the editor open when its policy is applied, when others apply, and over a look at another tab", async () => {
     const transport = server(true);
-    await show(transport);
-    await says("databases");
-    await press("databases");
+    await showDatabases(transport);
     await type("Priority", "15");
     await press("Review and apply");
     await press("Apply");

@@ -8,7 +8,7 @@ import { PageHeader } from "@/components/page-header";
 import { ErrorState, Skeleton, StaleNotice } from "@/components/states";
 import { Tabs } from "@/components/tabs";
 import type { FleetConfig } from "@/gen/sonde/v1/config_pb";
-import { useAgents } from "@/lib/agents";
+import { useAgentNames, useAgents } from "@/lib/agents";
 import { explain } from "@/lib/errors";
 import { useRuntime } from "@/lib/runtime";
 import { affectedText } from "./affected";
@@ -46,7 +46,7 @@ export function ConfigPage() {
   const [tab, setTab] = useQueryState("tab", parseAsStringLiteral(tabs).withDefault("policies"));
   const [policyId, setPolicyId] = useState<string | null>(null);
   const [reviewing, setReviewing] = useState(false);
-  const names = useMemo(() => new Map(agents.data?.map(({ id, name }) => [id, name])), [agents.data]);
+  const names = useAgentNames();
   const nameOf = useCallback((id: string) => names.get(id) ?? id, [names]);
 
   const failed = revisions.error && !revisions.data ? revisions : current.error && !current.data ? current : null;

@@ -7,12 +7,11 @@ import { ErrorState, Skeleton, StaleNotice } from "@/components/states";
 import { formatMoment } from "@/lib/format";
 import { Effective } from "./effective";
 import { describeState } from "./states";
-import { useAgentConfigs, useRevisions } from "./use-config";
+import { useAgentConfig } from "./use-config";
 
 /** What is decided for one host, and what has become of it. */
 export function HostConfig({ agent }: { agent: string }) {
-  const revisions = useRevisions();
-  const { data, error, refetch } = useAgentConfigs(revisions.data?.[0], agent);
+  const { data, error, refetch } = useAgentConfig(agent);
   if (error && !data) {
     return <ErrorState title="The configuration could not be read" error={error} onRetry={() => void refetch()} />;
   }

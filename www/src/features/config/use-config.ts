@@ -104,10 +104,15 @@ export function useAgentConfigs(newest: Revision | undefined, agentId = "") {
   });
 }
 
+/** useAgentConfigs of one agent. */
+export function useAgentConfig(agentId: string) {
+  const revisions = useRevisions();
+  return useAgentConfigs(revisions.data?.[0], agentId);
+}
+
 /** Milliseconds between the samples of an agent's collectors, where a policy says so; its own flags are not known. */
 export function useIntervals(agentId: string): Record<string, number> {
-  const revisions = useRevisions();
-  const { data } = useAgentConfigs(revisions.data?.[0], agentId);
+  const { data } = useAgentConfig(agentId);
   return useMemo(() => {
     const collectors = Object.entries(data?.[0]?.settings?.collectors ?? {});
     return Object.fromEntries(collectors.flatMap(([name, { intervalMs }]) => (intervalMs ? [[name, intervalMs]] : [])));
